@@ -1,0 +1,1 @@
+"""How several versions of one tensor become one: one module per strategy."""

@@ -1,0 +1,1 @@
+"""One module per file format; each answers where the tensors lie."""

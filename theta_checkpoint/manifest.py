@@ -1,0 +1,240 @@
+"""The manifest: the text that stands for a checkpoint in git.
+
+One fact a line, UTF-8, LF, sorted by group name. Above the skeleton line stands what the checkpoint *is*
+(covered by ``root``); below it stands how to get it back::
+
+    theta 1
+    format safetensors
+    root blake3:...
+    value epoch 3
+    group encoder.weight F32[768,768] blake3:...
+    alias decoder.weight F32[768,768] encoder.weight
+    skeleton blake3:...
+    sketches sha256...
+    object blake3:... dense sha256...
+
+Names with anything but printable, unquoted characters are written as JSON strings.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from blake3 import blake3
+
+from theta_checkpoint.layout import Value
+
+VERSION = "theta 1"
+HEAD = VERSION.encode() + b"\n"
+
+_HEX = r"[0-9a-f]{64}"
+_NAME = r'(?:"(?:[^"\\]|\\.)*"|[^\s"]+)'
+_TENSOR = r"(?P<dtype>[A-Z0-9_]+)\[(?P<shape>[0-9,]*)\]"
+_LINES = {
+    "format": re.compile(r"format (?P<format>[a-z0-9-]+)"),
+    "root": re.compile(rf"root blake3:(?P<digest>{_HEX})"),
+    "value": re.compile(rf"value (?P<name>{_NAME}) (?P<text>.+)"),
+    "group": re.compile(
+        rf"group (?P<name>{_NAME}) {_TENSOR}(?: strides=(?P<strides>[0-9,]+))? blake3:(?P<digest>{_HEX})"
+    ),
+    "alias": re.compile(
+        rf"alias (?P<name>{_NAME}) {_TENSOR} (?P<owner>{_NAME})"
+        r"(?: offset=(?P<offset>[0-9]+))?(?: strides=(?P<strides>[0-9,]+))?"
+    ),
+    "skeleton": re.compile(rf"skeleton blake3:(?P<digest>{_HEX})"),
+    "sketches": re.compile(rf"sketches (?P<oid>{_HEX})"),
+    "object": re.compile(
+        rf"object blake3:(?P<digest>{_HEX}) (?P<encoding>[a-z0-9-]+)"
+        rf"(?: base=blake3:(?P<base>{_HEX}))?(?P<oids>(?: {_HEX})*)"
+    ),
+}
+
+
+class BadManifest(ValueError):
+    """The text starts like a manifest and is not one."""
+
+    def __init__(self, line: int, text: str, why: str) -> None:
+        super().__init__(f"line {line}: {why}: {text[:80]!r}")
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A parameter group as the manifest knows it."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    digest: str
+    """BLAKE3 of the raw little-endian bytes, hexadecimal; for an alias, its owner's"""
+    strides: tuple[int, ...] | None = None
+    """elements per step of each axis when the bytes are a permutation of C order"""
+
+
+@dataclass(frozen=True, slots=True)
+class TiedTensor:
+    """A named view into another group (``owner``); see :class:`theta_checkpoint.layout.Alias`."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    owner: str
+    offset: int = 0
+    strides: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to get the bytes of one digest back from objects."""
+
+    digest: str
+    """BLAKE3 of the bytes it restores"""
+    encoding: str
+    """a key of the encodings registry"""
+    oids: tuple[str, ...]
+    """SHA-256 of each object, in order"""
+    base: str | None = None
+    """digest of the version that an incremental encoding leans on; its recipe is in the same manifest"""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A checkpoint, without its values."""
+
+    format: str
+    groups: Mapping[str, Tensor]
+    aliases: Mapping[str, TiedTensor]
+    values: Mapping[str, Value]
+    skeleton: str
+    """BLAKE3 of the skeleton's bytes"""
+    recipes: Mapping[str, Recipe]
+    """by digest: every group, the skeleton, and every base they lean on"""
+    sketches: str | None = None
+    """SHA-256 of the object that holds the sketches"""
+
+    @cached_property
+    def root(self) -> str:
+        """BLAKE3 of the semantic lines: equal roots are byte-identical checkpoints."""
+        return blake3("".join(self._semantic_lines()).encode()).hexdigest()
+
+    def _semantic_lines(self) -> Iterable[str]:
+        yield f"format {self.format}\n"
+        for name, value in sorted(self.values.items()):
+            yield f"value {quoted(name)} {value.text}\n"
+        for name, tensor in sorted(self.groups.items()):
+            strides = f" strides={_numbers(tensor.strides)}" if tensor.strides else ""
+            yield f"group {quoted(name)} {described(tensor)}{strides} blake3:{tensor.digest}\n"
+        for name, tied in sorted(self.aliases.items()):
+            offset = f" offset={tied.offset}" if tied.offset else ""
+            strides = f" strides={_numbers(tied.strides)}" if tied.strides else ""
+            yield f"alias {quoted(name)} {described(tied)} {quoted(tied.owner)}{offset}{strides}\n"
+        yield f"skeleton blake3:{self.skeleton}\n"
+
+    def __str__(self) -> str:
+        format_line, *rest = self._semantic_lines()
+        lines = [f"{VERSION}\n", format_line, f"root blake3:{self.root}\n", *rest]
+        if self.sketches:
+            lines.append(f"sketches {self.sketches}\n")
+        for recipe in sorted(self.recipes.values(), key=lambda recipe: recipe.digest):
+            base = f" base=blake3:{recipe.base}" if recipe.base else ""
+            lines.append(" ".join((f"object blake3:{recipe.digest} {recipe.encoding}{base}", *recipe.oids)) + "\n")
+        return "".join(lines)
+
+    def __bytes__(self) -> bytes:
+        return str(self).encode()
+
+
+def described(tensor: Tensor | TiedTensor) -> str:
+    """``F32[768,768]``: dtype and shape as every text of ours writes them."""
+    return f"{tensor.dtype}[{_numbers(tensor.shape)}]"
+
+
+def quoted(name: str) -> str:
+    """The name as it stands in a line: bare, or a JSON string where bare would be ambiguous."""
+    if name and name.isascii() and name.isprintable() and not re.search(r'[\s"\\]', name):
+        return name
+    return json.dumps(name)
+
+
+def unquoted(text: str) -> str:
+    """The name that :func:`quoted` wrote."""
+    return str(json.loads(text)) if text.startswith('"') else text
+
+
+def is_manifest(data: bytes) -> bool:
+    """Whether the bytes claim to be a manifest (they may still be damaged)."""
+    return data.startswith(HEAD)
+
+
+def parse(data: bytes) -> Manifest:
+    """The manifest written in these bytes.
+
+    Raises :class:`BadManifest` for anything :class:`Manifest` would not have written itself.
+    """
+    found: dict[str, list[re.Match[str]]] = {kind: [] for kind in _LINES}
+    lines = data.decode("utf-8", "replace").split("\n")
+    if lines[0] != VERSION:
+        raise BadManifest(1, lines[0], f"this version of theta reads {VERSION!r} only")
+    if lines[-1]:
+        raise BadManifest(len(lines), lines[-1], "the last line is cut off")
+    for number, line in enumerate(lines[1:-1], start=2):
+        pattern = _LINES.get(line.partition(" ")[0])
+        match = pattern and pattern.fullmatch(line)
+        if not match:
+            raise BadManifest(number, line, "not a line of a manifest")
+        found[line.partition(" ")[0]].append(match)
+    for kind in ("format", "root", "skeleton"):
+        if len(found[kind]) != 1:
+            raise BadManifest(1, lines[0], f"{len(found[kind])} lines of kind {kind!r}, not one")
+    manifest = _assembled(found)
+    if manifest.root != found["root"][0]["digest"]:
+        raise BadManifest(3, lines[2], "the root does not match the lines below it")
+    if bytes(manifest) != data:
+        raise BadManifest(1, lines[0], "lines are doubled or out of order")
+    return manifest
+
+
+def _assembled(found: Mapping[str, list[re.Match[str]]]) -> Manifest:
+    values = [Value(unquoted(m["name"]), m["text"]) for m in found["value"]]
+    groups = [
+        Tensor(unquoted(m["name"]), m["dtype"], _shape(m["shape"]), m["digest"], _strides(m["strides"]))
+        for m in found["group"]
+    ]
+    aliases = [
+        TiedTensor(
+            unquoted(m["name"]),
+            m["dtype"],
+            _shape(m["shape"]),
+            unquoted(m["owner"]),
+            int(m["offset"] or 0),
+            _strides(m["strides"]),
+        )
+        for m in found["alias"]
+    ]
+    recipes = [Recipe(m["digest"], m["encoding"], tuple(m["oids"].split()), m["base"]) for m in found["object"]]
+    return Manifest(
+        format=found["format"][0]["format"],
+        groups={tensor.name: tensor for tensor in groups},
+        aliases={tied.name: tied for tied in aliases},
+        values={value.name: value for value in values},
+        skeleton=found["skeleton"][0]["digest"],
+        recipes={recipe.digest: recipe for recipe in recipes},
+        sketches=found["sketches"][0]["oid"] if found["sketches"] else None,
+    )
+
+
+def _numbers(numbers: tuple[int, ...]) -> str:
+    return ",".join(map(str, numbers))
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    return tuple(int(extent) for extent in text.split(",")) if text else ()
+
+
+def _strides(text: str | None) -> tuple[int, ...] | None:
+    return _shape(text) if text else None

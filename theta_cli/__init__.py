@@ -1,0 +1,1 @@
+"""git theta VERB: one module per command."""

@@ -1,0 +1,1 @@
+"""Clean and smudge: what git runs on add and checkout."""

@@ -1,0 +1,1 @@
+"""Three manifests become one: decide, settle, ask."""

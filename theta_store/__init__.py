@@ -1,0 +1,1 @@
+"""Where values live: objects, encodings, capture and restore."""

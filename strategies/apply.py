@@ -1,0 +1,189 @@
+"""One parameter group merged: the rules that hold for every strategy, in one place.
+
+Unchanged and equal sides are settled bit for bit before any arithmetic; what remains is computed in float32
+(float64 if a version is float64) and rounded once, to the dtype of base (of ours where there is no base).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import replace
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from strategies.contract import CannotMerge
+from strategies.contract import Context
+from strategies.contract import Options
+from strategies.contract import Strategy
+from strategies.contract import check_sides
+from strategies.contract import options_of_sides
+
+PIECE = 1 << 18
+"""elements of an elementwise merge computed at a time, so that everything between reading and writing stays in cache"""
+
+
+def changed_sides(base: object | None, sides: Sequence[object]) -> tuple[int, ...]:
+    """Which sides still count, by comparing versions (digests, or anything else with exact equality).
+
+    Empty: every side equals base, so take base. One: take that side as it is. Several: a strategy must compute.
+    Sides equal to base are left out; if those that remain are all equal, the first stands for all.
+    """
+    changed = tuple(i for i, side in enumerate(sides) if base is None or side != base)
+    if all(sides[a] == sides[b] for a, b in pairwise(changed)):
+        return changed[:1]
+    return changed
+
+
+def merged(
+    strategy: Strategy, base: Tensor | None, sides: Sequence[Tensor], options: Options, context: Context
+) -> Tensor:
+    """The one version of a group, of the shape of ours and the dtype of base (of ours if base is None).
+
+    ``options`` come from :func:`strategies.contract.parse_options`. The versions are compared here, unless
+    ``context.sides`` says that the caller has done so with :func:`changed_sides` (it must, to pass slices of an
+    elementwise merge), passes only those sides and narrowed the options with
+    :func:`strategies.contract.options_of_sides`. The result may be one of the inputs.
+
+    Raises :class:`CannotMerge` naming the group, and ``MergeError`` for options that fit no group.
+    """
+    check_sides(strategy, options, len(sides))
+    if strategy.needs_base and base is None:
+        raise CannotMerge(
+            context.group, f"strategy {strategy.name!r} needs the common ancestor, which lacks this group"
+        )
+    if strategy.selects:
+        return strategy.merge(base, sides, options, context)
+    _refuse_shapes(base, sides, context)
+    kept = _kept(base, sides, options, context)
+    if not kept and base is not None:
+        return base
+    if len(kept) == 1 < len(sides):
+        return sides[kept[0]]
+    output = (sides[0] if base is None else base).dtype
+    if sides[0].numel() == 0:
+        return sides[0].to(output)
+    _refuse_integers(base, sides, context)
+    options = options_of_sides(strategy, options, kept, len(sides))
+    return _computed(strategy, base, [sides[i] for i in kept], options, _context_of(context, kept), output)
+
+
+def same_bits(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors have the same dtype, shape and bytes (a NaN equals itself, 0.0 does not equal -0.0)."""
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    return torch.equal(_bits(a), _bits(b))
+
+
+def _bits(tensor: Tensor) -> Tensor:
+    flat = tensor.detach().contiguous().reshape(-1)
+    if flat.is_complex():
+        flat = torch.view_as_real(flat).reshape(-1)
+    widths = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    return flat.view(widths[flat.element_size()])
+
+
+class _Version:
+    """A tensor that compares by its bits."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Version) and same_bits(self.tensor, other.tensor)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _kept(base: Tensor | None, sides: Sequence[Tensor], options: Options, context: Context) -> tuple[int, ...]:
+    if context.sides or len(sides) == 1 or not options["shortcuts"]:
+        return tuple(range(len(sides)))
+    return changed_sides(None if base is None else _Version(base), [_Version(side) for side in sides])
+
+
+def _context_of(context: Context, kept: Sequence[int]) -> Context:
+    return replace(
+        context,
+        sides=tuple(context.sides[i] if context.sides else i for i in kept),
+        side_data=tuple(context.side_data[i] for i in kept) if context.side_data else (),
+    )
+
+
+def _refuse_shapes(base: Tensor | None, sides: Sequence[Tensor], context: Context) -> None:
+    shapes = [list(version.shape) for version in _versions(base, sides)]
+    if any((shape or [1]) != (shapes[0] or [1]) for shape in shapes):
+        listed = " and ".join(dict.fromkeys(map(str, shapes)))
+        raise CannotMerge(context.group, f"the versions have different shapes: {listed}")
+
+
+def _refuse_integers(base: Tensor | None, sides: Sequence[Tensor], context: Context) -> None:
+    for version in _versions(base, sides):
+        if not version.is_floating_point():
+            kind = str(version.dtype).removeprefix("torch.")
+            raise CannotMerge(context.group, f"{kind} values are never averaged; take one side")
+
+
+def _versions(base: Tensor | None, sides: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    return (*sides,) if base is None else (base, *sides)
+
+
+def _computed(
+    strategy: Strategy,
+    base: Tensor | None,
+    sides: Sequence[Tensor],
+    options: Options,
+    context: Context,
+    output: torch.dtype,
+) -> Tensor:
+    double = any(version.dtype == torch.float64 for version in _versions(base, sides))
+    compute = _Compute(strategy, options, torch.float64 if double else torch.float32, output)
+    shape = sides[0].shape
+    if not strategy.elementwise(options):
+        whole = shape or (1,)
+        return compute(_shaped(base, whole), [side.reshape(whole) for side in sides], context).reshape(shape)
+    base, sides = _shaped(base, (-1,)), [side.reshape(-1) for side in sides]
+    result = torch.empty_like(sides[0], dtype=output)
+    for start in range(0, len(result), PIECE):
+        piece = slice(start, start + PIECE)
+        place = replace(context, offset=context.offset + start, total=context.total or len(result))
+        result[piece] = compute(None if base is None else base[piece], [side[piece] for side in sides], place)
+    return result.reshape(shape)
+
+
+def _shaped(tensor: Tensor | None, shape: Sequence[int]) -> Tensor | None:
+    return None if tensor is None else tensor.reshape(shape)
+
+
+@dataclass(frozen=True, slots=True)
+class _Compute:
+    """A strategy with the rounding and the checks around it."""
+
+    strategy: Strategy
+    options: Options
+    precision: torch.dtype
+    output: torch.dtype
+
+    def __call__(self, base: Tensor | None, sides: Sequence[Tensor], context: Context) -> Tensor:
+        wide = None if base is None else self._wide(base, context)
+        result = self.strategy.merge(wide, [self._wide(side, context) for side in sides], self.options, context)
+        rounded = result.to(self.output)
+        if not self.options["allow_nonfinite"] and not _finite(rounded):
+            kind = str(self.output).removeprefix("torch.")
+            raise CannotMerge(context.group, f"strategy {self.strategy.name!r} gives values too large for {kind}")
+        return rounded
+
+    def _wide(self, version: Tensor, context: Context) -> Tensor:
+        wide = version.to(self.precision)
+        if not self.options["allow_nonfinite"] and not _finite(wide):
+            raise CannotMerge(context.group, "holds NaN or infinity (allow_nonfinite=true merges it all the same)")
+        return wide
+
+
+def _finite(tensor: Tensor) -> bool:
+    # A finite sum proves every term finite and takes one pass; only a sum that overflows needs a second look.
+    if tensor.element_size() >= 4 and math.isfinite(tensor.sum().item()):
+        return True
+    return bool(torch.isfinite(tensor.float() if tensor.element_size() == 1 else tensor).all())

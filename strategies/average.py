@@ -1,0 +1,45 @@
+"""average: the weighted mean of the sides (a model soup)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from strategies.contract import Context
+from strategies.contract import Option
+from strategies.contract import Options
+from strategies.contract import Strategy
+from strategies.contract import always
+from strategies.contract import no_cancelling_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WEIGHTS = Option("weights", "float", 1.0, "how much each side counts, ours first", per_side=True, aliases=("weight",))
+
+
+def merge(base: Tensor | None, sides: Sequence[Tensor], options: Options, context: Context) -> Tensor:
+    """Sum of ``w_i X_i``, divided by the sum of the weights if ``normalize``."""
+    weights: tuple[float, ...] = options["weights"]
+    divisor = sum(weights) if options["normalize"] else 1.0
+    total = sides[0] * (weights[0] / divisor)
+    for side, weight in zip(sides[1:], weights[1:], strict=True):
+        total.add_(side, alpha=weight / divisor)
+    return total
+
+
+STRATEGY = Strategy(
+    name="average",
+    summary="weighted mean of the sides",
+    formula="R = sum w_i X_i / sum w_i (with normalize=false: R = sum w_i X_i)",
+    when="the sides are fine-tunes of one base that stayed close: the safe first try, and the baseline of all others",
+    reference="Wortsman et al. 2022, Model soups, arXiv:2203.05482",
+    merge=merge,
+    options=(
+        WEIGHTS,
+        Option("normalize", "bool", True, "divide by the sum of the weights"),
+    ),
+    elementwise=always,
+    check=no_cancelling_weights,
+    symmetric=True,
+)

@@ -1,0 +1,128 @@
+"""fisher: each value counts as much as its side's Fisher information says it matters there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
+
+from strategies.contract import CannotMerge
+from strategies.contract import Context
+from strategies.contract import Option
+from strategies.contract import Options
+from strategies.contract import Strategy
+from strategies.contract import Survey
+from strategies.contract import no_cancelling_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def merge(base: Tensor | None, sides: Sequence[Tensor], options: Options, context: Context) -> Tensor:
+    """Sum of ``a_i F_i X_i`` over sum of ``a_i F_i``, elementwise; the weighted mean where no side has information."""
+    import torch
+
+    fishers = _fishers(sides, context)
+    floor = options["floor"] * (_mean(fishers) if options["relative"] else 1.0)
+    scales = _scales(fishers, options, context)
+    total, mass = torch.zeros_like(sides[0]), torch.zeros_like(sides[0])
+    plain, count = torch.zeros_like(sides[0]), sum(options["weights"])
+    for i, (side, fisher) in enumerate(zip(sides, fishers, strict=True)):
+        floored = fisher.clamp(min=floor) if options["favor"] == "none" or context.sides[i] == 0 else fisher
+        share = floored * scales[i]
+        total.addcmul_(share, side)
+        mass.add_(share)
+        plain.add_(side, alpha=options["weights"][i] / count)
+    return torch.where(mass > 0, total / mass.clamp(min=torch.finfo(mass.dtype).tiny), plain)
+
+
+def _fishers(sides: Sequence[Tensor], context: Context) -> list[Tensor]:
+    """The Fisher of each side in the compute dtype; :class:`CannotMerge` where one is missing or unfit."""
+    found: list[Tensor] = []
+    for i, side in enumerate(sides):
+        fisher = context.side_data[i] if context.side_data else None
+        if fisher is None:
+            raise CannotMerge(context.group, f"no Fisher information for {side_name(context.sides[i])}; {HOW}")
+        if fisher.numel() != side.numel():
+            shapes = f"{list(fisher.shape)} for values of shape {list(side.shape)}"
+            raise CannotMerge(context.group, f"Fisher information of shape {shapes}")
+        wide = fisher.to(side.dtype).reshape(side.shape)
+        if not bool((wide >= 0).all()) or math.isinf(wide.max().item()):
+            raise CannotMerge(context.group, "Fisher information holds negative, NaN or infinite values")
+        found.append(wide)
+    return found
+
+
+HOW = "make it with strategies.side_data.diagonal_fisher and save it beside the checkpoint as NAME.fisher.safetensors"
+
+
+def side_name(side: int) -> str:
+    """How messages call a side."""
+    return ("ours", "theirs")[side] if side < 2 else f"side {side + 1}"
+
+
+def _mean(fishers: Sequence[Tensor]) -> float:
+    return math.fsum(fisher.mean().item() for fisher in fishers) / len(fishers)
+
+
+def _scales(fishers: Sequence[Tensor], options: Options, context: Context) -> list[float]:
+    """``a_i``: the weight of each side over the norm of its Fisher."""
+    norms = [1.0] * len(fishers)
+    if options["normalize"] == "tensor":
+        norms = [fisher.double().norm().item() for fisher in fishers]
+    if options["normalize"] == "model":
+        if context.statistics is None:
+            raise CannotMerge(context.group, "normalize=model needs the Fisher norms of the whole model (a survey)")
+        norms = [context.statistics[side] for side in context.sides]
+    return [weight / norm if norm > 0 else 0.0 for weight, norm in zip(options["weights"], norms, strict=True)]
+
+
+def _rounds(options: Options) -> int:
+    return 1 if options["normalize"] == "model" else 0
+
+
+def _summary(base: Tensor | None, sides: Sequence[Tensor], options: Options, context: Context) -> list[float]:
+    """Sum of squares of each side's Fisher in this group."""
+    return [fisher.double().square().sum().item() for fisher in _fishers(sides, context)]
+
+
+def _combine(summaries: Mapping[str, Any], options: Options, before: Any) -> list[float]:
+    """Norm of each side's Fisher over the model."""
+    return [math.sqrt(math.fsum(squares)) for squares in zip(*summaries.values(), strict=True)]
+
+
+STRATEGY = Strategy(
+    name="fisher",
+    summary="mean weighted by each side's diagonal Fisher information",
+    formula="R = sum a_i F_i X_i / sum a_i F_i elementwise, a_i = w_i / |F_i|; the plain mean where every F_i is 0",
+    when="the training data (or a sample) of each side is at hand, so that its Fisher information can be estimated",
+    reference="Matena & Raffel 2022, Merging Models with Fisher-Weighted Averaging, arXiv:2111.09832",
+    merge=merge,
+    options=(
+        Option(
+            "weights",
+            "float",
+            1.0,
+            "how much each side counts, ours first",
+            "[0, inf)",
+            per_side=True,
+            aliases=("weight",),
+        ),
+        Option(
+            "normalize",
+            "choice",
+            "none",
+            "norm that each side's Fisher is divided by",
+            choices=("none", "tensor", "model"),
+        ),
+        Option("floor", "float", 1e-6, "least Fisher information of a value", "[0, inf)", aliases=("epsilon",)),
+        Option("relative", "bool", True, "the floor is a share of the group's mean Fisher, not an absolute number"),
+        Option("favor", "choice", "none", "who gets the floor: every side, or ours alone", choices=("none", "ours")),
+    ),
+    symmetric=True,
+    check=no_cancelling_weights,
+    side_data="fisher",
+    survey=Survey(rounds=_rounds, summary=_summary, combine=_combine),
+)

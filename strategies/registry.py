@@ -1,0 +1,92 @@
+"""Which strategies there are: a literal table of the built-ins, and the entry points of other packages."""
+
+from __future__ import annotations
+
+import warnings
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint
+from importlib.metadata import entry_points
+
+from strategies.contract import MergeError
+from strategies.contract import Strategy
+
+ENTRY_POINTS = "theta.strategies"
+
+BUILT_IN = {
+    "take-ours": "strategies.take_ours",
+    "take-theirs": "strategies.take_theirs",
+    "take-base": "strategies.take_base",
+    "average": "strategies.average",
+    "fisher": "strategies.fisher",
+}
+"""Name to module; each module holds one object ``STRATEGY``."""
+
+ALIASES = {
+    "linear": "average",
+}
+"""Names under which other tools and papers know a built-in."""
+
+
+class UnknownStrategy(MergeError):
+    """No strategy has this name."""
+
+    def __init__(self, name: str) -> None:
+        known = [*BUILT_IN, *ALIASES, *(point.name for point in _plug_ins())]
+        close = get_close_matches(_plain(name), known, n=3, cutoff=0.5)
+        hint = f"did you mean {', '.join(close)}?" if close else "see `git theta strategies`"
+        super().__init__(f"no strategy is called {name!r}; {hint}")
+        self.name = name
+
+
+def names() -> tuple[str, ...]:
+    """The names of the built-in strategies, without importing them."""
+    return tuple(BUILT_IN)
+
+
+@cache
+def strategy(name: str) -> Strategy:
+    """The strategy of this name; built-ins first, other packages' only for a name that is not built in."""
+    plain = _plain(name)
+    plain = ALIASES.get(plain, plain)
+    if plain in BUILT_IN:
+        built_in: Strategy = import_module(BUILT_IN[plain]).STRATEGY
+        return built_in
+    for point in _plug_ins():
+        if _plain(point.name) == plain:
+            return _loaded(point)
+    raise UnknownStrategy(name)
+
+
+def built_in_strategies() -> tuple[Strategy, ...]:
+    """Every built-in strategy, in the order of the catalogue."""
+    return tuple(strategy(name) for name in BUILT_IN)
+
+
+def all_strategies() -> tuple[Strategy, ...]:
+    """The built-ins, then other packages' strategies; one that cannot be loaded is left out with a warning."""
+    found = []
+    for point in _plug_ins():
+        try:
+            found.append(_loaded(point))
+        except Exception as error:  # another package's code, so anything may come
+            warnings.warn(f"strategy plug-in {point.name!r} ({point.value}): {error}", stacklevel=2)
+    return (*built_in_strategies(), *found)
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace("_", "-")
+
+
+def _plug_ins() -> tuple[EntryPoint, ...]:
+    found = entry_points(group=ENTRY_POINTS)
+    return tuple(sorted((p for p in found if _plain(p.name) not in BUILT_IN), key=lambda point: point.name))
+
+
+def _loaded(point: EntryPoint) -> Strategy:
+    loaded = point.load()
+    candidate = getattr(loaded, "STRATEGY", loaded)
+    if not isinstance(candidate, Strategy):
+        raise TypeError("the entry point is neither a Strategy nor a module with one called STRATEGY")
+    return candidate

@@ -28,11 +28,12 @@ class Source(Protocol):
 class FileSource:
     """A :class:`Source` over an open file descriptor; safe to read from several threads."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, size: int | None = None) -> None:
         self.fd = fd
-        self.size = os.fstat(fd).st_size
+        self.size = os.fstat(fd).st_size if size is None else size
 
     def read(self, offset: int, length: int) -> bytes:
+        """See :meth:`Source.read`."""
         pieces = []
         while length > 0 and (piece := os.pread(self.fd, min(length, 1 << 30), offset)):
             pieces.append(piece)
@@ -49,6 +50,7 @@ class BytesSource:
         self.size = len(data)
 
     def read(self, offset: int, length: int) -> bytes:
+        """See :meth:`Source.read`."""
         return self.data[offset : offset + length]
 
 

@@ -27,6 +27,7 @@ from functools import cached_property
 
 from blake3 import blake3
 
+from theta_checkpoint.failure import Failure
 from theta_checkpoint.layout import Value
 
 VERSION = "theta 1"
@@ -55,7 +56,7 @@ _LINES = {
 }
 
 
-class BadManifest(ValueError):
+class BadManifest(Failure):
     """The text starts like a manifest and is not one."""
 
     def __init__(self, line: int, text: str, why: str) -> None:
@@ -169,6 +170,12 @@ def unquoted(text: str) -> str:
 def is_manifest(data: bytes) -> bool:
     """Whether the bytes claim to be a manifest (they may still be damaged)."""
     return data.startswith(HEAD)
+
+
+def object_ids(data: bytes) -> list[str]:
+    """The SHA-256 of every object that a manifest names, without parsing the rest."""
+    found = re.findall(rb"^(?:object blake3:\S+ \S+(?: base=\S+)?|sketches)((?: [0-9a-f]{64})+)$", data, re.MULTILINE)
+    return [oid.decode() for oids in found for oid in oids.split()]
 
 
 def parse(data: bytes) -> Manifest:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from theta_checkpoint.failure import Failure
 from theta_checkpoint.layout import Checksum
 
 
@@ -31,7 +32,7 @@ class Hole:
 Segment = Literal | Hole | Checksum
 
 
-class BadSkeleton(ValueError):
+class BadSkeleton(Failure):
     """The bytes are not a skeleton."""
 
 

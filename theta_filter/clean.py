@@ -1,0 +1,82 @@
+"""Clean: what git stores for a checkpoint file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from theta_checkpoint.manifest import HEAD
+from theta_checkpoint.manifest import BadManifest
+from theta_checkpoint.manifest import is_manifest
+from theta_checkpoint.manifest import object_ids
+from theta_checkpoint.manifest import parse
+from theta_filter.clone import Clone
+from theta_filter.spool import Spooled
+from theta_filter.spool import spooled
+from theta_store.capture import captured
+from theta_store.capture import identified
+
+_MAX_MANIFEST = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What goes to git, and what the user should know."""
+
+    content: bytes
+    warning: str | None = None
+
+
+def cleaned(path: str, pieces: Iterable[bytes], clone: Clone) -> Cleaned:
+    """The manifest for the bytes piped for ``path``; all values are stored when this returns.
+
+    The same bytes always give the same manifest in a clone. A manifest is returned as it is.
+    """
+    with spooled(pieces, Path(path), clone.temporary) as spool:
+        text, warning = _given_manifest(spool)
+        if text is not None:
+            return Cleaned(text)
+        known = clone.store.registry.manifest(spool.digest)
+        if known and _is_complete(known, clone):
+            return Cleaned(known)
+        return _captured(path, spool, clone, warning)
+
+
+def _given_manifest(spool: Spooled) -> tuple[bytes | None, str | None]:
+    """The bytes themselves if they are a manifest; a warning if they only begin like one."""
+    if spool.source.read(0, len(HEAD)) != HEAD or spool.source.size > _MAX_MANIFEST:
+        return None, None
+    text = spool.source.read(0, spool.source.size)
+    try:
+        parse(text)
+    except BadManifest as error:
+        return None, f"a damaged manifest, kept as an opaque file ({error}); get a sound one with: git checkout -- PATH"
+    return text, None
+
+
+def _captured(path: str, spool: Spooled, clone: Clone, warning: str | None) -> Cleaned:
+    found = identified(spool.source)
+    manifest = captured(spool.source, found, clone.store)
+    spool.check_unchanged()
+    content = next(
+        (
+            text
+            for text in clone.earlier_manifests(path)
+            if is_manifest(text) and _root(text) == manifest.root and _is_complete(text, clone)
+        ),
+        bytes(manifest),
+    )
+    clone.store.registry.remember(manifests=[(spool.digest, content)])
+    return Cleaned(content, warning or found.layout.warning)
+
+
+def _root(text: bytes) -> str | None:
+    try:
+        return parse(text).root
+    except BadManifest:
+        return None
+
+
+def _is_complete(text: bytes, clone: Clone) -> bool:
+    return all(map(clone.store.objects.has, object_ids(text)))

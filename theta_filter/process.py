@@ -1,0 +1,142 @@
+"""The long-running filter process: git's protocol version 2 (gitattributes(5)), one process per git command."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from dataclasses import field
+
+from theta_checkpoint.failure import Failure
+from theta_filter.asker import wants_manifests
+from theta_filter.clean import cleaned
+from theta_filter.clone import Clone
+from theta_filter.smudge import smudged
+from theta_git.pktline import PacketReader
+from theta_git.pktline import PacketWriter
+from theta_git.repository import Repository
+
+CAPABILITIES = ("clean", "smudge", "delay")
+
+
+@dataclass
+class FilterProcess:
+    """One conversation with git."""
+
+    reader: PacketReader
+    writer: PacketWriter
+    clone: Clone
+    delayed: dict[str, bytes] = field(default_factory=dict)
+    """content by path, for what git will ask again"""
+    announced: set[str] = field(default_factory=set)
+    """delayed paths that git has been told of"""
+
+    def run(self) -> None:
+        """Answer requests until git closes the pipe."""
+        self._shake_hands()
+        while True:
+            try:
+                request = dict(line.split("=", 1) for line in self.reader.texts())
+            except EOFError:
+                return
+            self._answer(request)
+
+    def _shake_hands(self) -> None:
+        if self.reader.texts() != ["git-filter-client", "version=2"]:
+            raise Failure("this command is run by git itself, as its filter process")
+        self.writer.texts("git-filter-server", "version=2")
+        offered = self.reader.texts()
+        self.writer.texts(*(f"capability={name}" for name in CAPABILITIES if f"capability={name}" in offered))
+
+    def _answer(self, request: dict[str, str]) -> None:
+        match request["command"]:
+            case "clean":
+                self._clean(request["pathname"])
+            case "smudge":
+                self._smudge(request)
+            case "list_available_blobs":
+                fresh = sorted(self.delayed.keys() - self.announced)
+                self.announced.update(fresh)
+                self.writer.texts(*(f"pathname={path}" for path in fresh))
+                self.writer.texts("status=success")
+            case command:
+                raise Failure(f"git asked for {command!r}, which this version does not know")
+
+    def _clean(self, path: str) -> None:
+        pieces = self.reader.packets()
+        try:
+            result = cleaned(path, pieces, self.clone)
+        except Exception as error:
+            _drain(pieces)
+            _report(path, error)
+            self.writer.texts("status=error")
+            return
+        _warn(path, result.warning)
+        self._send(path, iter([result.content]))
+
+    def _smudge(self, request: dict[str, str]) -> None:
+        path = request["pathname"]
+        content = b"".join(self.reader.packets())
+        if path in self.announced:
+            content = self.delayed.pop(path)
+            self.announced.discard(path)
+        elif request.get("can-delay") == "1":
+            self.delayed[path] = content
+            self.writer.texts("status=delayed")
+            return
+        if wants_manifests(request, path, self.clone.repository):
+            self._send(path, iter([content]))
+            return
+        result = smudged(content, self.clone)
+        _warn(path, result.warning)
+        self._send(path, iter(result.pieces))
+
+    def _send(self, path: str, pieces: Iterator[bytes]) -> None:
+        """Content, then a second status: an error there makes git throw the content away."""
+        self.writer.texts("status=success")
+        try:
+            self.writer.content(pieces)
+        except Exception as error:
+            _report(path, error)
+            self.writer.flush()
+            self.writer.texts("status=error")
+            return
+        self.writer.flush()
+        self.writer.texts()
+
+
+def _drain(pieces: Iterator[bytes]) -> None:
+    for _ in pieces:
+        pass
+
+
+def _warn(path: str, warning: str | None) -> None:
+    if warning:
+        print(f"theta: {path}: {warning}", file=sys.stderr)
+
+
+def _report(path: str, error: Exception) -> None:
+    print(f"theta: {path}: {error}", file=sys.stderr)
+    if not isinstance(error, Failure):
+        traceback.print_exception(error)
+
+
+def main() -> int:
+    """Serve git on standard input and output."""
+    if sys.stdin.isatty():
+        print("theta: this command is run by git itself, as its filter process", file=sys.stderr)
+        return 2
+    process = FilterProcess(PacketReader(0), PacketWriter(1), Clone(Repository()))
+    try:
+        process.run()
+    except (BrokenPipeError, EOFError):
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,87 @@
+"""pkt-line framing (gitprotocol-common(5)), as the long-running filter process speaks it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from collections.abc import Iterator
+
+from theta_checkpoint.failure import Failure
+
+MAX_PAYLOAD = 65516
+
+
+class BadPacket(Failure):
+    """The other side does not speak pkt-line."""
+
+
+class PacketReader:
+    """Packets from a file descriptor, read in large pieces."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._buffer = b""
+        self._taken = 0
+
+    def packet(self) -> bytes | None:
+        """The next packet's payload; None for a flush packet; raises EOFError at the end of the stream."""
+        head = self._exactly(4)
+        try:
+            length = int(head, 16)
+        except ValueError:
+            raise BadPacket(f"not a packet length: {head!r}") from None
+        if length == 0:
+            return None
+        if not 4 <= length <= MAX_PAYLOAD + 4:
+            raise BadPacket(f"a packet cannot be {length} bytes long")
+        return self._exactly(length - 4)
+
+    def packets(self) -> Iterator[bytes]:
+        """Payloads up to the next flush packet."""
+        while (payload := self.packet()) is not None:
+            yield payload
+
+    def texts(self) -> list[str]:
+        """The lines up to the next flush packet."""
+        return [payload.decode("utf-8", "surrogateescape").removesuffix("\n") for payload in self.packets()]
+
+    def _exactly(self, length: int) -> bytes:
+        while len(self._buffer) - self._taken < length:
+            piece = os.read(self._fd, 1 << 20)
+            if not piece:
+                raise EOFError
+            self._buffer = self._buffer[self._taken :] + piece
+            self._taken = 0
+        self._taken += length
+        return self._buffer[self._taken - length : self._taken]
+
+
+class PacketWriter:
+    """Packets to a file descriptor."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def texts(self, *lines: str) -> None:
+        """Lines, one a packet, and a flush."""
+        payloads = [f"{line}\n".encode("utf-8", "surrogateescape") for line in lines]
+        self._write(b"".join(b"%04x%b" % (len(payload) + 4, payload) for payload in payloads) + b"0000")
+
+    def content(self, pieces: Iterable[bytes]) -> None:
+        """Content of any length, without the flush that ends it."""
+        for piece in pieces:
+            view = memoryview(piece)
+            parts: list[bytes | memoryview] = []
+            for start in range(0, len(view), MAX_PAYLOAD):
+                part = view[start : start + MAX_PAYLOAD]
+                parts += (b"%04x" % (len(part) + 4), part)
+            self._write(b"".join(parts))
+
+    def flush(self) -> None:
+        """A flush packet."""
+        self._write(b"0000")
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._fd, view) :]

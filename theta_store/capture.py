@@ -1,0 +1,169 @@
+"""Capture: a checkpoint file becomes a manifest and objects.
+
+Two passes over what the page cache holds anyway: the first identifies every group by its digest, the second
+encodes and stores only those that are new here. So the cost follows what changed.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from dataclasses import replace
+
+from blake3 import blake3
+
+from theta_checkpoint import skeleton
+from theta_checkpoint.failure import Failure
+from theta_checkpoint.formats import layout_of
+from theta_checkpoint.layout import Group
+from theta_checkpoint.layout import Layout
+from theta_checkpoint.layout import Source
+from theta_checkpoint.manifest import Manifest
+from theta_checkpoint.manifest import Recipe
+from theta_checkpoint.manifest import Tensor
+from theta_checkpoint.manifest import TiedTensor
+from theta_store import sketches
+from theta_store.chunks import MAX_CHUNK
+from theta_store.chunks import WORKERS
+from theta_store.chunks import chunk_length
+from theta_store.chunks import chunk_ranges
+from theta_store.crcs import Range
+from theta_store.crcs import expected_bytes
+from theta_store.encodings import dense
+from theta_store.store import Store
+
+
+class FileChanged(Failure):
+    """The file was written to while it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """A checkpoint file whose groups are known by their digests; no value is stored yet."""
+
+    layout: Layout
+    manifest: Manifest
+    """without recipes and sketches"""
+    skeleton: bytes
+
+
+def identified(source: Source) -> Identified:
+    """The layout and manifest of a checkpoint file; reads it once and writes nothing."""
+    layout = layout_of(source)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        prints = list(pool.map(lambda group: _fingerprint(source, group), layout.groups))
+        known = {(g.offset, g.offset + g.length): crc for g, (_, crc) in zip(layout.groups, prints, strict=True)}
+        wanted = {pair for checksum in layout.checksums for pair in checksum.ranges} - known.keys()
+        crcs = known | dict(zip(wanted, pool.map(lambda pair: _crc(source, *pair), wanted), strict=True))
+    bones = skeleton.encoded(list(_segments(source, layout, crcs)))
+    tensors = (Tensor(g.name, g.dtype, g.shape, d, g.strides) for g, (d, _) in zip(layout.groups, prints, strict=True))
+    manifest = Manifest(
+        format=layout.format,
+        groups={tensor.name: tensor for tensor in tensors},
+        aliases={a.name: TiedTensor(a.name, a.dtype, a.shape, a.owner, a.offset, a.strides) for a in layout.aliases},
+        values={value.name: value for value in layout.values},
+        skeleton=blake3(bones).hexdigest(),
+        recipes={},
+    )
+    return Identified(layout, manifest, bones)
+
+
+def captured(source: Source, found: Identified, store: Store) -> Manifest:
+    """The complete manifest of an identified file; every value is in the store when this returns.
+
+    Memory: one chunk (16 MiB) and its encoding for each worker, and the skeleton. Raises
+    :class:`FileChanged` if a group no longer has the digest it was identified by.
+    """
+    digest_of = {name: tensor.digest for name, tensor in found.manifest.groups.items()}
+    digests = sorted({*digest_of.values(), found.manifest.skeleton})
+    recipes = store.recipes(digests)
+    rows = store.registry.sketches(digests)
+    new = {
+        digest_of[group.name]: group
+        for group in found.layout.groups
+        if digest_of[group.name] not in recipes or digest_of[group.name] not in rows
+    }
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for recipe, row in pool.map(lambda item: _stored(source, item[1], item[0], store), new.items()):
+            recipes[recipe.digest] = recipe
+            rows[recipe.digest] = row
+    if found.manifest.skeleton not in recipes:
+        recipes[found.manifest.skeleton] = _stored_skeleton(found, store)
+    sketches_oid = store.objects.write(b"".join(row for _, row in sorted(rows.items())))
+    learnt = [recipes[digest] for digest in (*new, found.manifest.skeleton)]
+    store.registry.remember(recipes=learnt, sketches=[(digest, rows[digest]) for digest in new])
+    return replace(found.manifest, recipes=recipes, sketches=sketches_oid)
+
+
+def _fingerprint(source: Source, group: Group) -> tuple[str, int]:
+    """BLAKE3 digest and CRC-32 of a group's bytes."""
+    hasher = blake3()
+    crc = 0
+    for chunk in group_chunks(source, group):
+        hasher.update(chunk)
+        crc = zlib.crc32(chunk, crc)
+    return hasher.hexdigest(), crc
+
+
+def _stored(source: Source, group: Group, digest: str, store: Store) -> tuple[Recipe, bytes]:
+    """The recipe and sketch row of a group whose bytes are now stored."""
+    hasher = blake3()
+    sketcher = sketches.Sketcher(group.dtype)
+    oids = []
+    for chunk in group_chunks(source, group):
+        hasher.update(chunk)
+        sketcher.update(chunk)
+        oids.append(store.objects.write(dense.encoded(chunk, dense.shuffle_width(group.dtype))))
+    if hasher.hexdigest() != digest:
+        raise FileChanged(f"group {group.name}: the file was written to while it was read; add it again")
+    return Recipe(digest, dense.NAME, tuple(oids)), sketches.row(digest, sketcher.sketch())
+
+
+def _stored_skeleton(found: Identified, store: Store) -> Recipe:
+    bones = found.skeleton
+    pieces = (bones[start : start + length] for start, length in chunk_ranges(len(bones), MAX_CHUNK))
+    oids = tuple(store.objects.write(dense.encoded(piece, 1)) for piece in pieces)
+    return Recipe(found.manifest.skeleton, dense.NAME, oids)
+
+
+def group_chunks(source: Source, group: Group) -> Iterator[bytes]:
+    """The bytes of a group in the chunks in which they are stored; raises :class:`FileChanged`."""
+    for start, length in chunk_ranges(group.length, chunk_length(group.dtype, group.shape)):
+        yield _read(source, group.offset + start, length)
+
+
+def _read(source: Source, offset: int, length: int) -> bytes:
+    data = source.read(offset, length)
+    if len(data) != length:
+        raise FileChanged(f"the file ended at byte {offset + len(data)} while it was read; add it again")
+    return data
+
+
+def _crc(source: Source, start: int, end: int) -> int:
+    crc = 0
+    for offset, length in chunk_ranges(end - start, MAX_CHUNK):
+        crc = zlib.crc32(_read(source, start + offset, length), crc)
+    return crc
+
+
+def _segments(source: Source, layout: Layout, crcs: Mapping[Range, int]) -> Iterator[skeleton.Segment]:
+    """The skeleton of the file: holes, checksums that do match, and all other bytes as literals."""
+    holes: list[tuple[int, int, skeleton.Segment]] = [
+        (group.offset, group.length, skeleton.Hole(group.name, group.length)) for group in layout.groups
+    ]
+    sums: list[tuple[int, int, skeleton.Segment]] = [
+        (checksum.position, checksum.length, checksum)
+        for checksum in layout.checksums
+        if expected_bytes(checksum, crcs) == source.read(checksum.position, checksum.length)
+    ]
+    position = 0
+    for start, length, segment in sorted(holes + sums, key=lambda item: (item[0], item[1])):
+        if start > position:
+            yield skeleton.Literal(_read(source, position, start - position))
+        yield segment
+        position = max(position, start + length)
+    if position < source.size:
+        yield skeleton.Literal(_read(source, position, source.size - position))

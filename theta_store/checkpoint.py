@@ -1,0 +1,153 @@
+"""A checkpoint whose values can be read, wherever they are: in a store or in a file."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+from typing import TypeVar
+
+from blake3 import blake3
+
+from theta_checkpoint.layout import FileSource
+from theta_checkpoint.layout import Group
+from theta_checkpoint.layout import Source
+from theta_checkpoint.manifest import Manifest
+from theta_checkpoint.manifest import Recipe
+from theta_store import sketches
+from theta_store.capture import Identified
+from theta_store.capture import group_chunks
+from theta_store.capture import identified
+from theta_store.chunks import WORKERS
+from theta_store.encodings import dense
+from theta_store.objects import CorruptObject
+from theta_store.objects import MissingObject
+from theta_store.objects import ObjectStore
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Checkpoint(Protocol):
+    """A manifest and its values."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the checkpoint is."""
+        ...
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """The bytes of a group in storage order, piece by piece; verified once the last piece is taken.
+
+        Raises :class:`MissingObject` or :class:`CorruptObject`, naming the group.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class StoredCheckpoint:
+    """A checkpoint whose values are objects of a store."""
+
+    manifest: Manifest
+    objects: ObjectStore
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """See :meth:`Checkpoint.chunks`."""
+        return checked(map(self.decoded, self.recipe(name).oids), name, self.digest(name))
+
+    def skeleton(self) -> bytes:
+        """The bytes of the skeleton."""
+        digest = self.manifest.skeleton
+        oids = _recipe(self.manifest, "(skeleton)", digest).oids
+        return b"".join(checked(map(self.decoded, oids), "(skeleton)", digest))
+
+    def recipe(self, name: str) -> Recipe:
+        """How to restore a group."""
+        return _recipe(self.manifest, name, self.digest(name))
+
+    def digest(self, name: str) -> str:
+        """The digest of a group's bytes."""
+        return self.manifest.groups[name].digest
+
+    def decoded(self, oid: str) -> bytes:
+        """The raw bytes of one object."""
+        return dense.decoded(self.objects.read(oid))
+
+    @cached_property
+    def sketches(self) -> dict[str, sketches.Sketch]:
+        """Sketches by digest; empty where the object that holds them is not here."""
+        if not self.manifest.sketches:
+            return {}
+        try:
+            return sketches.decoded(self.objects.read(self.manifest.sketches))
+        except MissingObject:
+            return {}
+
+
+@dataclass(frozen=True)
+class FileCheckpoint:
+    """A checkpoint whose values lie in a file."""
+
+    found: Identified
+    source: Source
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the checkpoint is."""
+        return self.found.manifest
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """See :meth:`Checkpoint.chunks`."""
+        return checked(group_chunks(self.source, self._groups[name]), name, self.manifest.groups[name].digest)
+
+    @cached_property
+    def _groups(self) -> dict[str, Group]:
+        return {group.name: group for group in self.found.layout.groups}
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[FileCheckpoint]:
+    """The checkpoint in a file outside of any repository; raises OSError."""
+    with path.open("rb") as file:
+        source = FileSource(file.fileno())
+        yield FileCheckpoint(identified(source), source)
+
+
+def _recipe(manifest: Manifest, name: str, digest: str) -> Recipe:
+    found = manifest.recipes.get(digest)
+    if not found:
+        raise CorruptObject(f"group {name}: the manifest does not say how to restore it")
+    return found
+
+
+def checked(pieces: Iterable[bytes], name: str, digest: str) -> Iterator[bytes]:
+    """The pieces; after the last one, an error unless together they have this digest."""
+    hasher = blake3()
+    try:
+        for piece in pieces:
+            hasher.update(piece)
+            yield piece
+    except (MissingObject, CorruptObject) as error:
+        error.args = (f"group {name}: {error}",)
+        raise
+    if hasher.hexdigest() != digest:
+        raise CorruptObject(f"group {name}: its stored bytes are damaged; look for a good copy with: git theta fsck")
+
+
+def ahead(pool: ThreadPoolExecutor, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """``map(function, items)`` in order, computed a few items ahead: memory stays bounded."""
+    pending: deque[Future[Result]] = deque()
+    for item in items:
+        pending.append(pool.submit(function, item))
+        if len(pending) > WORKERS:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()

@@ -1,0 +1,56 @@
+"""Dense: the bytes themselves, byte-shuffled and entropy-coded.
+
+An object is one chunk of a zarr v3 array under the codec chain ``bytes`` (little endian), ``blosc`` (zstd,
+level 1, byte shuffle), so that any zarr reader can decode it. Blocks of 512 KiB keep the planes of a
+shuffled block apart in zstd's own 128 KiB blocks: the exponents of float32 and bfloat16 weights then cost
+their entropy (0.84 and 0.69 of raw, where bitshuffle + lz4 reaches 0.875 and 0.75).
+"""
+
+from __future__ import annotations
+
+import struct
+
+from theta_checkpoint.dtypes import DTYPES
+from theta_store.chunks import MAX_CHUNK
+from theta_store.objects import CorruptObject
+
+NAME = "dense"
+BLOCK = 512 << 10
+"""bytes per blosc block"""
+
+
+def encoded(raw: bytes, itemsize: int) -> bytes:
+    """One chunk of raw little-endian elements of ``itemsize`` bytes as an object's bytes."""
+    import numpy
+    from numcodecs import blosc
+
+    blosc.use_threads = False
+    array = numpy.frombuffer(raw, dtype=f"V{itemsize}")
+    return bytes(blosc.compress(array, b"zstd", 1, blosc.SHUFFLE, BLOCK))
+
+
+def shuffle_width(dtype: str) -> int:
+    """Bytes per number: what byte shuffle sorts by (a complex element is two numbers)."""
+    found = DTYPES[dtype]
+    return found.itemsize // 2 if found.kind == "complex" else found.itemsize
+
+
+def decoded(data: bytes) -> bytes:
+    """The raw bytes of one object; raises :class:`CorruptObject` if they are damaged."""
+    from numcodecs import blosc
+
+    blosc.use_threads = False
+    check_header(data)
+    try:
+        return bytes(blosc.decompress(data))
+    except (RuntimeError, ValueError) as error:
+        raise CorruptObject(f"an object does not decode: {error}") from error
+
+
+def check_header(data: bytes) -> None:
+    """Refuse an object whose blosc header lies about its own length."""
+    if len(data) < 16:
+        raise CorruptObject(f"an object of {len(data)} bytes is cut off")
+    raw_length, _, length = struct.unpack_from("<III", data, 4)
+    if length != len(data) or raw_length > MAX_CHUNK:
+        raise CorruptObject("an object does not have the length that its header says")

@@ -1,0 +1,78 @@
+"""Objects: immutable bytes in a folder, named by their SHA-256."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from theta_checkpoint.failure import Failure
+
+
+class MissingObject(Failure):
+    """An object that a manifest names is not in this store."""
+
+    def __init__(self, oid: str) -> None:
+        super().__init__(f"object {oid[:12]} is not here; get it with: git theta fetch")
+        self.oid = oid
+
+
+class CorruptObject(Failure):
+    """An object's bytes are not what its name or its digest says."""
+
+
+class StoreNotWritable(Failure):
+    """An object could not be written; nothing of it is left."""
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """The objects under one folder, shared by all worktrees of a repository."""
+
+    folder: Path
+
+    def path(self, oid: str) -> Path:
+        """Where the object lies, present or not."""
+        return self.folder / oid[:2] / oid
+
+    def has(self, oid: str) -> bool:
+        """Whether the object is here."""
+        return os.path.exists(f"{self.folder}/{oid[:2]}/{oid}")
+
+    def read(self, oid: str) -> bytes:
+        """The object's bytes, unverified: what is decoded from them is. Raises :class:`MissingObject`."""
+        try:
+            return self.path(oid).read_bytes()
+        except FileNotFoundError:
+            raise MissingObject(oid) from None
+
+    def write(self, data: bytes) -> str:
+        """Store bytes under their SHA-256, which is returned; whole or not at all."""
+        oid = hashlib.sha256(data).hexdigest()
+        if not self.has(oid):
+            try:
+                self._write(self.path(oid), data)
+            except OSError as error:
+                raise StoreNotWritable(f"cannot write to {self.folder}: {error.strerror}; nothing was lost") from error
+        return oid
+
+    def _write(self, path: Path, data: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
+        try:
+            fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(fd, view) :]
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            os.rename(partial, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(partial)
+            raise

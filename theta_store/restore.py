@@ -1,0 +1,81 @@
+"""Restore: a manifest and its objects become the same file again, byte for byte."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
+from theta_checkpoint import skeleton
+from theta_checkpoint.layout import Checksum
+from theta_checkpoint.skeleton import Hole
+from theta_checkpoint.skeleton import Literal
+from theta_checkpoint.skeleton import Segment
+from theta_store.checkpoint import StoredCheckpoint
+from theta_store.checkpoint import ahead
+from theta_store.checkpoint import checked
+from theta_store.chunks import WORKERS
+from theta_store.crcs import Range
+from theta_store.crcs import RunningCrcs
+from theta_store.crcs import expected_bytes
+from theta_store.objects import CorruptObject
+
+
+def restored(checkpoint: StoredCheckpoint) -> Iterator[bytes]:
+    """The file, piece by piece. Memory: a few decoded chunks.
+
+    Raises :class:`MissingObject` or :class:`CorruptObject`, naming the group, before or after some pieces:
+    whoever takes them must not keep them then.
+    """
+    segments = skeleton.decoded(checkpoint.skeleton())
+    _check_holes(checkpoint, segments)
+    ranges = {pair for segment in segments if isinstance(segment, Checksum) for pair in segment.ranges}
+    crcs = _crcs_needed_early(checkpoint, segments, ranges)
+    yield from _poured(checkpoint, segments, RunningCrcs(ranges), crcs)
+
+
+def _poured(
+    checkpoint: StoredCheckpoint, segments: list[Segment], running: RunningCrcs, early: dict[Range, int]
+) -> Iterator[bytes]:
+    """Every segment's bytes in order, holes decoded ahead."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        holes = [segment.name for segment in segments if isinstance(segment, Hole)]
+        oids = (oid for name in holes for oid in checkpoint.recipe(name).oids)
+        known = ChainMap(early, running.values)
+        decoded = ahead(pool, checkpoint.decoded, oids)
+        for segment in segments:
+            match segment:
+                case Literal(data):
+                    pieces = iter([data])
+                case Hole(name):
+                    pieces = checked(islice(decoded, len(checkpoint.recipe(name).oids)), name, checkpoint.digest(name))
+                case Checksum():
+                    pieces = iter([expected_bytes(segment, known)])
+            for piece in pieces:
+                running.update(piece)
+                yield piece
+
+
+def _crcs_needed_early(checkpoint: StoredCheckpoint, segments: list[Segment], ranges: set[Range]) -> dict[Range, int]:
+    """The CRC-32 of ranges that a checksum field precedes: they take a pass of their own."""
+    early = {
+        pair
+        for segment in segments
+        if isinstance(segment, Checksum)
+        for pair in segment.ranges
+        if pair[1] > segment.position
+    }
+    if not early:
+        return {}
+    running = RunningCrcs(ranges)
+    for _ in _poured(checkpoint, segments, running, {}):
+        pass
+    return {pair: running.values[pair] for pair in early}
+
+
+def _check_holes(checkpoint: StoredCheckpoint, segments: list[Segment]) -> None:
+    holes = {segment.name for segment in segments if isinstance(segment, Hole)}
+    if holes != checkpoint.manifest.groups.keys():
+        odd = sorted(holes ^ checkpoint.manifest.groups.keys())[0]
+        raise CorruptObject(f"group {odd}: skeleton and manifest disagree about it")

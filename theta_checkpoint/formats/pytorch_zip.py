@@ -1,0 +1,102 @@
+"""PyTorch's zip archives: ``torch.save`` since 1.6, and TorchScript.
+
+``data.pkl`` describes tensors in the storages ``data/KEY``; a TorchScript archive has constants as well.
+Source: ``torch/serialization.py`` and ``caffe2/serialize/inline_container.h`` of PyTorch.
+"""
+
+from __future__ import annotations
+
+import io
+from bisect import bisect_right
+from collections.abc import Iterable
+
+from theta_checkpoint import inert_pickle
+from theta_checkpoint.layout import Checksum
+from theta_checkpoint.layout import DamagedCheckpoint
+from theta_checkpoint.layout import Group
+from theta_checkpoint.layout import Layout
+from theta_checkpoint.layout import Source
+from theta_checkpoint.pickled_tensors import entries
+from theta_checkpoint.placed_tensors import Compressed
+from theta_checkpoint.placed_tensors import Pickled
+from theta_checkpoint.placed_tensors import placed
+from theta_checkpoint.storages import Storage
+from theta_checkpoint.zip_directory import STORED
+from theta_checkpoint.zip_directory import Record
+from theta_checkpoint.zip_directory import content
+from theta_checkpoint.zip_directory import records
+
+NAME = "pytorch-zip"
+TITLE = "a PyTorch zip archive"
+MAX_PICKLE = 1 << 28
+"""bytes of a pickle: a state dict of a million tensors needs half of it"""
+MAX_COMPRESSED = 1 << 20
+"""bytes of compressed storages, which stay in the skeleton"""
+
+
+def layout(source: Source) -> Layout:
+    """Where the tensors lie; raises :class:`DamagedCheckpoint`.
+
+    Tensors of a TorchScript archive's constants are named ``constants/…``.
+    """
+    listed = records(source)
+    root = listed[0].name.partition("/")[0] if listed else ""
+    by_name = {record.name: record for record in listed}
+    if f"{root}/data.pkl" not in by_name:
+        raise DamagedCheckpoint("it has no data.pkl")
+    byteorder = by_name.get(f"{root}/byteorder")
+    if byteorder and content(source, byteorder, 16) != b"little":
+        raise DamagedCheckpoint("its numbers are big-endian")
+    pickles = [
+        _pickled(source, by_name, root, kind) for kind in ("data", "constants") if f"{root}/{kind}.pkl" in by_name
+    ]
+    groups, aliases, values = placed(pickles)
+    return Layout(NAME, groups, aliases, values, tuple(_checksums(listed, groups, f"{root}/.data/serialization_id")))
+
+
+def _pickled(source: Source, by_name: dict[str, Record], root: str, kind: str) -> Pickled:
+    data = content(source, by_name[f"{root}/{kind}.pkl"], MAX_PICKLE)
+    listed = entries(inert_pickle.load(io.BytesIO(data)), "" if kind == "data" else kind)
+    prefix = f"{root}/{kind}/"
+    return Pickled(listed, _storages([record for name, record in by_name.items() if name.startswith(prefix)], prefix))
+
+
+def _storages(stored: Iterable[Record], prefix: str) -> dict[str, Storage | Compressed]:
+    found: dict[str, Storage | Compressed] = {}
+    compressed = 0
+    for record in stored:
+        key = record.name.removeprefix(prefix)
+        if record.method == STORED:
+            found[key] = Storage(key, record.start, record.length)
+        else:
+            compressed += record.length
+            found[key] = Compressed(f"compressed crc32:{record.crc:08x}")
+    if compressed > MAX_COMPRESSED:
+        raise DamagedCheckpoint("its tensors are compressed")
+    return found
+
+
+def _checksums(listed: list[Record], groups: Iterable[Group], id_name: str) -> list[Checksum]:
+    """What follows from tensor bytes: the CRC-32 of their records, and the id that combines all of these."""
+    holding = _holding(listed, groups)
+    found = [_crc(record, position) for record in holding for position in record.crc_positions]
+    combined = [record for record in listed if record.name != id_name and record.length]
+    for record in listed:
+        if record.name == id_name and record.method == STORED and record.length == 40 and holding:
+            ranges = tuple((other.start, other.end) for other in combined)
+            if all(other.method == STORED for other in combined):
+                found.append(Checksum("serialization-id", record.start + 20, ranges))
+                found += [_crc(record, position) for position in record.crc_positions]
+    return sorted(found, key=lambda checksum: checksum.position)
+
+
+def _crc(record: Record, position: int) -> Checksum:
+    return Checksum("crc32", position, ((record.start, record.end),))
+
+
+def _holding(listed: list[Record], groups: Iterable[Group]) -> list[Record]:
+    """The stored records in which a group has bytes."""
+    stored = sorted((record for record in listed if record.method == STORED), key=lambda record: record.start)
+    starts = [record.start for record in stored]
+    held = {bisect_right(starts, group.offset) - 1 for group in groups if group.length}
+    return [stored[position] for position in sorted(held)]

@@ -1,0 +1,102 @@
+"""safetensors: a length (8 bytes), a JSON header, then the tensors.
+
+Source: https://github.com/huggingface/safetensors#format
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from theta_checkpoint.dtypes import DTYPES
+from theta_checkpoint.layout import DamagedCheckpoint
+from theta_checkpoint.layout import Group
+from theta_checkpoint.layout import Layout
+from theta_checkpoint.layout import Source
+from theta_checkpoint.layout import Value
+from theta_checkpoint.layout import element_count
+from theta_checkpoint.value_text import value_text
+
+NAME = "safetensors"
+TITLE = "a safetensors file"
+MAX_HEADER = 100_000_000
+"""bytes; the reference implementation refuses more"""
+MAX_GAP = 4096
+"""bytes between tensors; the reference implementation allows none, older writers padded"""
+METADATA = "__metadata__"
+
+
+def layout(source: Source) -> Layout:
+    """Where the tensors lie; raises :class:`DamagedCheckpoint`.
+
+    Entries of ``__metadata__`` are the values ``__metadata__/KEY``. A tensor of an element type that DTYPES
+    does not list is a group of bytes, and its type and shape are the value ``NAME#dtype``.
+    """
+    length = int.from_bytes(source.read(0, 8), "little")
+    if length > MAX_HEADER:
+        raise DamagedCheckpoint(f"its header of {length} bytes is more than {MAX_HEADER}")
+    if length + 8 > source.size:
+        raise DamagedCheckpoint(f"its header of {length} bytes is cut off")
+    header = _header(source.read(8, length))
+    metadata = header.pop(METADATA, {})
+    if not isinstance(metadata, dict):
+        raise DamagedCheckpoint(f"{METADATA} is no object")
+    groups = []
+    values = [Value(f"{METADATA}/{key}", value_text(value)) for key, value in metadata.items()]
+    for name, facts in header.items():
+        group, more = _group(name, facts, length + 8)
+        groups.append(group)
+        values += more
+    _check_cover(groups, length + 8, source.size)
+    return Layout(NAME, tuple(sorted(groups, key=_name)), values=tuple(sorted(values, key=_name)))
+
+
+def _name(part: Group | Value) -> str:
+    return part.name
+
+
+def _header(data: bytes) -> dict[str, object]:
+    try:
+        header = json.loads(data.decode(), object_pairs_hook=_without_duplicates)
+    except ValueError as error:
+        raise DamagedCheckpoint(f"its header is no JSON: {error}") from error
+    if not isinstance(header, dict):
+        raise DamagedCheckpoint("its header is no JSON object")
+    return header
+
+
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise DamagedCheckpoint("a name occurs twice in its header")
+    return found
+
+
+def _group(name: str, facts: object, start: int) -> tuple[Group, list[Value]]:
+    match facts:
+        case {"dtype": str(dtype), "shape": list(extents), "data_offsets": [begin, end], **rest} if not rest:
+            pass
+        case _:
+            raise DamagedCheckpoint(f"tensor {name[:200]!r} is not described as one")
+    if not all(type(number) is int and 0 <= number < 2**63 for number in (*extents, begin, end)) or begin > end:
+        raise DamagedCheckpoint(f"tensor {name[:200]!r} has an impossible shape or place")
+    shape, length = tuple(extents), end - begin
+    if dtype not in DTYPES:
+        declared = f"{dtype}[{','.join(map(str, shape))}]"
+        return Group(name, "U8", (length,), start + begin, length), [Value(f"{name}#dtype", value_text(declared))]
+    if element_count(shape) * DTYPES[dtype].itemsize != length:
+        raise DamagedCheckpoint(f"tensor {name[:200]!r} does not have the length of its shape")
+    return Group(name, dtype, shape, start + begin, length), []
+
+
+def _check_cover(groups: Iterable[Group], start: int, size: int) -> None:
+    position, gap = start, 0
+    for begin, length in sorted((group.offset, group.length) for group in groups):
+        if begin < position:
+            raise DamagedCheckpoint("tensors overlap")
+        gap += begin - position
+        position = begin + length
+    if position > size:
+        raise DamagedCheckpoint("the last tensor is cut off")
+    if gap + size - position > MAX_GAP:
+        raise DamagedCheckpoint(f"{gap + size - position} bytes belong to no tensor")

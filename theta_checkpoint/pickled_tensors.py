@@ -1,0 +1,332 @@
+"""The tensors and values of an object that PyTorch pickled, by name, from its inert form.
+
+Entries of dicts, lists and objects are joined with ``/``; nothing is ever called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from theta_checkpoint.dtypes import DTYPES
+from theta_checkpoint.inert_pickle import DICT
+from theta_checkpoint.inert_pickle import Global
+from theta_checkpoint.inert_pickle import Inert
+from theta_checkpoint.inert_pickle import Persistent
+from theta_checkpoint.layout import DamagedCheckpoint
+from theta_checkpoint.layout import Value
+from theta_checkpoint.value_text import MAX_DEPTH
+from theta_checkpoint.value_text import Budget
+from theta_checkpoint.value_text import is_scalar
+from theta_checkpoint.value_text import value_text
+
+MANY = 100
+"""a dict of more scalars than this is one value"""
+
+_TORCH_DTYPES = {
+    "float64": "F64",
+    "float32": "F32",
+    "float16": "F16",
+    "bfloat16": "BF16",
+    "float8_e4m3fn": "F8_E4M3",
+    "float8_e5m2": "F8_E5M2",
+    "float8_e4m3fnuz": "F8_E4M3FNUZ",
+    "float8_e5m2fnuz": "F8_E5M2FNUZ",
+    "float8_e8m0fnu": "F8_E8M0",
+    "int64": "I64",
+    "int32": "I32",
+    "int16": "I16",
+    "int8": "I8",
+    "uint64": "U64",
+    "uint32": "U32",
+    "uint16": "U16",
+    "uint8": "U8",
+    "bool": "BOOL",
+    "complex64": "C64",
+    "complex128": "C128",
+    "DoubleStorage": "F64",
+    "FloatStorage": "F32",
+    "HalfStorage": "F16",
+    "BFloat16Storage": "BF16",
+    "LongStorage": "I64",
+    "IntStorage": "I32",
+    "ShortStorage": "I16",
+    "CharStorage": "I8",
+    "ByteStorage": "U8",
+    "BoolStorage": "BOOL",
+    "ComplexFloatStorage": "C64",
+    "ComplexDoubleStorage": "C128",
+    "QInt8Storage": "I8",
+    "QUInt8Storage": "U8",
+    "QInt32Storage": "I32",
+    "UntypedStorage": "U8",
+}
+_DICTS = {
+    DICT,
+    Global("__builtin__", "dict"),
+    Global("collections", "OrderedDict"),
+    Global("collections", "defaultdict"),
+    Global("collections", "Counter"),
+}
+_TRANSPARENT = {
+    "_rebuild_parameter",
+    "_rebuild_parameter_with_state",
+    "_rebuild_device_tensor_from_cpu_tensor",
+    "restore_type_tag",
+}
+_RECONSTRUCTORS = {Global("copyreg", "_reconstructor"), Global("copy_reg", "_reconstructor")}
+
+
+@dataclass(frozen=True, slots=True)
+class StorageId:
+    """A storage as a pickle refers to it."""
+
+    type: str
+    """a class of torch such as ``FloatStorage``"""
+    key: str
+    numel: int
+    """elements, of the storage's own type"""
+    offset: int = 0
+    """elements into the storage where this view of it starts"""
+
+
+@dataclass(frozen=True, slots=True)
+class PickledTensor:
+    """A tensor as a pickle describes it."""
+
+    name: str
+    storage: StorageId
+    type: str
+    """element or storage type as torch calls it, such as ``float32`` or ``FloatStorage``"""
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int
+    """bytes from the start of the storage; meaningless where ``dtype`` is None"""
+
+    @property
+    def dtype(self) -> str | None:
+        """A key of DTYPES; None for an element type that it does not list."""
+        return dtype_of(self.type)
+
+
+Entry = PickledTensor | Value
+
+
+def entries(root: object, prefix: str = "") -> list[Entry]:
+    """Every tensor and value below ``root``, in pickled order; two may have the same name.
+
+    Raises :class:`DamagedCheckpoint` for what PyTorch would not have written, and for an object too deeply
+    nested or too much shared to be listed.
+    """
+    return _Walk().below(root, prefix, MAX_DEPTH)
+
+
+def dtype_of(torch_type: str) -> str | None:
+    """The key of DTYPES for a dtype or storage class of torch; None for one that DTYPES does not list."""
+    return _TORCH_DTYPES.get(torch_type)
+
+
+def storage_id(persistent: object) -> StorageId | None:
+    """The storage that a persistent id names, or None; raises :class:`DamagedCheckpoint` for a damaged one."""
+    match persistent:
+        case Persistent(("storage" | b"storage", Global(name=kind), key, _, int(numel), *view)) if numel >= 0:
+            match view:
+                case [] | [None]:
+                    return StorageId(kind, storage_key(key), numel)
+                case [(_, int(offset), int(length))] if offset >= 0 and length >= 0:
+                    return StorageId(kind, storage_key(key), length, offset)
+            raise DamagedCheckpoint("damaged view of a storage")
+    return None
+
+
+def storage_key(key: object) -> str:
+    """A storage's key as text; raises :class:`DamagedCheckpoint` where it is none."""
+    if isinstance(key, str | bytes | int) and len(text := _text(key)) <= 200:
+        return text
+    raise DamagedCheckpoint("a storage without a proper key")
+
+
+class _Walk:
+    """One listing of an inert object; it remembers what it is inside of, and how much it has seen."""
+
+    def __init__(self) -> None:
+        self.budget = Budget()
+        self.inside: set[int] = set()
+
+    def below(self, node: object, name: str, depth: int) -> list[Entry]:
+        self.budget.spend(len(name))
+        if depth < 0:
+            raise DamagedCheckpoint(f"nested more than {MAX_DEPTH} deep")
+        if id(node) in self.inside:
+            return []
+        self.inside.add(id(node))
+        try:
+            return self._entries(node, name, depth - 1)
+        finally:
+            self.inside.discard(id(node))
+
+    def _entries(self, node: object, name: str, depth: int) -> list[Entry]:
+        if isinstance(node, list | tuple):
+            return self._sequence(node, name, depth)
+        if isinstance(node, Persistent):
+            return self._persistent(node, name, depth)
+        if not isinstance(node, Inert):
+            return [self._value(node, name)]
+        if node.function in _DICTS:
+            return self._dict(node, name, depth)
+        function = node.function.name if isinstance(node.function, Global) else ""
+        if function in _TRANSPARENT and node.args:
+            return self.below(node.args[0], name, depth) + self._several(node.args[3:], name, depth)
+        if function in ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_qtensor"):
+            return self._tensor(node, function, name, depth)
+        if function == "_rebuild_sparse_tensor" and len(node.args) == 2:
+            return self._sparse(node.args[1], name, depth)
+        if function in ("_rebuild_from_type", "_rebuild_from_type_v2") and len(node.args) == 4:
+            wrapped, _, args, state = node.args
+            if isinstance(args, tuple):
+                return self.below(Inert(wrapped, args), name, depth) + self._state(state, name, depth)
+        return self._object(node, name, depth)
+
+    def _value(self, node: object, name: str) -> Value:
+        return Value(name, value_text(node, self.budget))
+
+    def _sequence(self, node: list[object] | tuple[object, ...], name: str, depth: int) -> list[Entry]:
+        if all(map(is_scalar, node)):
+            self.budget.spend(len(node))
+            return [self._value(node, name)]
+        return [entry for i, item in enumerate(node) for entry in self.below(item, _joined(name, i), depth)]
+
+    def _persistent(self, node: Persistent, name: str, depth: int) -> list[Entry]:
+        if storage := storage_id(node):
+            return [PickledTensor(name, storage, storage.type, (storage.numel,), (1,), _start(storage))]
+        return [self._value(node, name)]
+
+    def _dict(self, node: Inert, name: str, depth: int) -> list[Entry]:
+        pairs = _pairs(node)
+        if not pairs or (len(pairs) > MANY and all(is_scalar(value) for _, value in pairs)):
+            return [self._value(Inert(DICT, pairs=pairs), name)] if pairs else [Value(name, "{}")]
+        return self._named(pairs, name, depth)
+
+    def _named(self, pairs: Iterable[tuple[object, object]], name: str, depth: int) -> list[Entry]:
+        return [entry for key, value in pairs for entry in self.below(value, _joined(name, self._key(key)), depth)]
+
+    def _key(self, key: object) -> str:
+        if isinstance(key, str | bytes):
+            self.budget.spend(len(key))
+            return _text(key)
+        return value_text(key, self.budget)
+
+    def _tensor(self, node: Inert, function: str, name: str, depth: int) -> list[Entry]:
+        match node.args:
+            case (Persistent() as persistent, int(offset), shape, strides, *rest):
+                storage = storage_id(persistent)
+                if storage is None:
+                    raise DamagedCheckpoint(f"tensor {name!r} has no storage")
+                kind = storage.type
+                if function == "_rebuild_tensor_v3":
+                    kind = rest[2].name if len(rest) > 2 and isinstance(rest[2], Global) else "unknown"
+                tensor = _checked_tensor(name, storage, kind, _numbers(shape), _numbers(strides), offset)
+            case _:
+                return self._object(node, name, depth)
+        if function == "_rebuild_qtensor":
+            return [tensor, *self.below(rest[0] if rest else None, _joined(name, "quantizer"), depth)]
+        return [tensor]
+
+    def _sparse(self, parts: object, name: str, depth: int) -> list[Entry]:
+        coo, compressed = ("indices", "values", "size"), ("compressed_indices", "plain_indices", "values", "size")
+        if not isinstance(parts, tuple):
+            raise DamagedCheckpoint(f"damaged sparse tensor {name!r}")
+        # COO has a flag in the place where the compressed layouts have their size
+        labels = compressed if len(parts) == 4 and not isinstance(parts[3], bool | None) else (*coo, "is_coalesced")
+        return self._named(zip(labels, parts, strict=False), name, depth)
+
+    def _object(self, node: Inert, name: str, depth: int) -> list[Entry]:
+        args = () if node.function in _RECONSTRUCTORS else node.args
+        found = self._several(args, name, depth)
+        found += self._several(tuple(node.items or ()), name, depth)
+        found += self._named(_last_pairs(node.pairs or []), name, depth)
+        found += self._state(node.state, name, depth)
+        if node.state is None and not any(isinstance(entry, PickledTensor) for entry in found):
+            return [self._value(node, name)]
+        return found
+
+    def _several(self, nodes: tuple[object, ...], name: str, depth: int) -> list[Entry]:
+        """The tensors below the arguments of a call, by position; plain arguments are skeleton."""
+        found = [entry for i, node in enumerate(nodes) for entry in self.below(node, _joined(name, i), depth)]
+        return found if any(isinstance(entry, PickledTensor) for entry in found) else []
+
+    def _state(self, state: object, name: str, depth: int) -> list[Entry]:
+        """The attributes of an object, without empty containers: every module has a dozen."""
+        if isinstance(state, tuple) and len(state) == 2:
+            return [entry for part in state for entry in self._state(part, name, depth)]
+        if isinstance(state, Inert) and state.function in _DICTS:
+            return self._named([pair for pair in _pairs(state) if not _is_empty(pair[1])], name, depth)
+        return [] if state is None else self.below(state, _joined(name, "state"), depth)
+
+
+def _checked_tensor(
+    name: str, storage: StorageId, kind: str, shape: tuple[int, ...], strides: tuple[int, ...], offset: int
+) -> PickledTensor:
+    if len(shape) != len(strides) or offset < 0:
+        raise DamagedCheckpoint(f"tensor {name!r} has shape {shape}, strides {strides}, offset {offset}")
+    return PickledTensor(name, storage, kind, shape, strides, _start(storage) + offset * _itemsize(kind))
+
+
+def _start(storage: StorageId) -> int:
+    return storage.offset * _itemsize(storage.type)
+
+
+def _itemsize(kind: str) -> int:
+    dtype = dtype_of(kind)
+    return DTYPES[dtype].itemsize if dtype else 1
+
+
+def _numbers(node: object) -> tuple[int, ...]:
+    """A shape or strides: at most 64 axes, as many as PyTorch knows, of numbers that fit an int64."""
+    if isinstance(node, Inert) and len(node.args) == 1:  # torch.Size
+        node = node.args[0]
+    if isinstance(node, tuple | list) and len(node) <= 64:
+        numbers = tuple(number for number in node if isinstance(number, int) and 0 <= number < 2**63)
+        if len(numbers) == len(node):
+            return numbers
+    raise DamagedCheckpoint("a tensor's shape or strides are no such thing")
+
+
+def _pairs(node: Inert) -> list[tuple[object, object]]:
+    """The entries of a dict: Python 2 gives those of an OrderedDict as a list of pairs, Counter as a dict."""
+    pairs = list(node.pairs or ())
+    for arg in node.args[:1]:
+        if isinstance(arg, list):
+            pairs = [(pair[0], pair[1]) for pair in arg if isinstance(pair, list | tuple) and len(pair) == 2] + pairs
+        elif isinstance(arg, Inert) and arg.function == DICT:
+            pairs = (arg.pairs or []) + pairs
+    return _last_pairs(pairs)
+
+
+def _last_pairs(pairs: list[tuple[object, object]]) -> list[tuple[object, object]]:
+    """The pairs without those whose key is set again; the first place is kept, as a dict does."""
+    last: dict[object, tuple[object, object]] = {}
+    for position, (key, value) in enumerate(pairs):
+        # numbers by their text: their hashes can be made to collide
+        last[_identity(key) if is_scalar(key) else position] = (key, value)
+    return list(last.values())
+
+
+def _identity(key: object) -> tuple[str, str]:
+    return type(key).__name__, key if isinstance(key, str) else repr(key)
+
+
+def _is_empty(node: object) -> bool:
+    if isinstance(node, Inert):
+        return not (node.pairs or node.items or node.args or node.state)
+    return isinstance(node, list | tuple) and not node
+
+
+def _joined(name: str, key: object) -> str:
+    return f"{name}/{key}" if name else str(key)
+
+
+def _text(key: object) -> str:
+    """The key as text that has a UTF-8 form."""
+    text = key.decode("utf-8", "backslashreplace") if isinstance(key, bytes) else str(key)
+    return text.encode("utf-8", "backslashreplace").decode()

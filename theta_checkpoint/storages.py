@@ -1,0 +1,144 @@
+"""Which tensor owns which bytes: storages and the views into them, as groups and aliases.
+
+The largest dense tensor that overlaps no other owns its bytes (of equal ones the first by name); a tensor
+inside an owner's bytes is an alias. A storage where this leaves out a tensor, or more than
+:data:`MAX_GAP` bytes, becomes one flat group into which every tensor is an alias.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from bisect import bisect_right
+from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from theta_checkpoint.dtypes import DTYPES
+from theta_checkpoint.layout import Alias
+from theta_checkpoint.layout import DamagedCheckpoint
+from theta_checkpoint.layout import Group
+from theta_checkpoint.layout import contiguous_strides
+from theta_checkpoint.layout import element_count
+
+MAX_GAP = 4096
+"""bytes of a storage that may belong to no tensor; they stay in the skeleton"""
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A run of bytes in the file that tensors view."""
+
+    key: str
+    start: int
+    """first byte in the file"""
+    length: int
+    """bytes"""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorView:
+    """A named tensor in a storage."""
+
+    name: str
+    dtype: str
+    """a key of DTYPES"""
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    """elements per step of each axis, none negative"""
+    offset: int
+    """bytes from the start of the storage"""
+
+    @property
+    def span(self) -> int:
+        """Bytes from the first to behind the last element; 0 without elements."""
+        if 0 in self.shape:
+            return 0
+        steps = sum((extent - 1) * stride for extent, stride in zip(self.shape, self.strides, strict=True))
+        return (steps + 1) * DTYPES[self.dtype].itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements; more than the span where elements overlap."""
+        return element_count(self.shape) * DTYPES[self.dtype].itemsize
+
+
+def owned(storage: Storage, views: Sequence[TensorView]) -> tuple[list[Group], list[Alias]]:
+    """The groups and aliases of one storage; every name among ``views`` appears once.
+
+    A flat group is named ``<first name>#storage``. Raises :class:`DamagedCheckpoint` for a view that reaches
+    out of the storage.
+    """
+    for view in views:
+        if view.offset + view.span > storage.length and view.span:
+            raise DamagedCheckpoint(f"tensor {view.name!r} reaches out of its storage")
+    empty = [Group(view.name, view.dtype, view.shape, storage.start, 0) for view in views if not view.span]
+    filled = sorted((view for view in views if view.span), key=lambda view: (-view.nbytes, view.name))
+    groups, aliases = _distinct(storage, filled) or _flat(storage, filled)
+    return groups + empty, aliases
+
+
+def unreferenced(storage: Storage) -> list[Group]:
+    """The group that keeps the bytes of a storage which no tensor views; none when it is small."""
+    if storage.length <= MAX_GAP:
+        return []
+    return [Group(f"unreferenced/{storage.key}", "U8", (storage.length,), storage.start, storage.length)]
+
+
+def _distinct(storage: Storage, views: Iterable[TensorView]) -> tuple[list[Group], list[Alias]] | None:
+    """Every view as an owner or inside one; None where that cannot be."""
+    owners: list[Group] = []
+    starts: list[int] = []
+    aliases = []
+    for view in views:
+        start = storage.start + view.offset
+        above = bisect_right(starts, start)
+        owner = owners[above - 1] if above else None
+        if owner and start + view.span <= owner.offset + owner.length:
+            strides = _strides_if_not_c_order(view)
+            aliases.append(Alias(view.name, view.dtype, view.shape, owner.name, start - owner.offset, strides))
+            continue
+        overlaps = (owner and start < owner.offset + owner.length) or bisect_left(starts, start + view.span) > above
+        if overlaps or not _is_dense(view):
+            return None
+        owners.insert(above, _group(storage, view))
+        starts.insert(above, start)
+    if storage.length - sum(group.length for group in owners) > MAX_GAP:
+        return None
+    return owners, aliases
+
+
+def _flat(storage: Storage, views: Sequence[TensorView]) -> tuple[list[Group], list[Alias]]:
+    if not views:
+        return unreferenced(storage), []
+    first = min(views, key=lambda view: view.name)
+    size = DTYPES[first.dtype].itemsize
+    dtype, count = ("U8", storage.length) if storage.length % size else (first.dtype, storage.length // size)
+    group = Group(f"{first.name}#storage", dtype, (count,), storage.start, storage.length)
+    aliases = [
+        Alias(view.name, view.dtype, view.shape, group.name, view.offset, _strides_if_not_c_order(view))
+        for view in views
+    ]
+    return [group], aliases
+
+
+def _group(storage: Storage, view: TensorView) -> Group:
+    start = storage.start + view.offset
+    return Group(view.name, view.dtype, view.shape, start, view.span, _strides_if_not_c_order(view))
+
+
+def _strides_if_not_c_order(view: TensorView) -> tuple[int, ...] | None:
+    """The strides; None for C order. Those of axes of one element say nothing and become 1."""
+    pairs = list(zip(view.shape, view.strides, contiguous_strides(view.shape), strict=True))
+    if all(extent == 1 or stride == expected for extent, stride, expected in pairs):
+        return None
+    return tuple(1 if extent == 1 else stride for extent, stride, _ in pairs)
+
+
+def _is_dense(view: TensorView) -> bool:
+    """Whether the elements lie in C order, but for a permutation of the axes."""
+    expected = 1
+    for stride, extent in sorted((s, e) for s, e in zip(view.strides, view.shape, strict=True) if e != 1):
+        if stride != expected:
+            return False
+        expected *= extent
+    return True

@@ -9,20 +9,23 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import zlib
+from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from typing import TypeVar
 
 from theta_checkpoint.manifest import Recipe
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS files (digest BLOB PRIMARY KEY, manifest BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS recipes (digest BLOB PRIMARY KEY, recipe TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS sketches (digest BLOB PRIMARY KEY, sketch BLOB NOT NULL) WITHOUT ROWID;
-"""
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS files (digest BLOB PRIMARY KEY, manifest BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS recipes (digest BLOB PRIMARY KEY, recipe TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS sketches (digest BLOB PRIMARY KEY, sketch BLOB NOT NULL) WITHOUT ROWID",
+)
 _BATCH = 500
+
+Result = TypeVar("Result")
 
 
 class Registry:
@@ -55,36 +58,42 @@ class Registry:
         files = [(bytes.fromhex(digest), zlib.compress(text, 1)) for digest, text in manifests]
         texts = [(bytes.fromhex(recipe.digest), _text(recipe)) for recipe in recipes]
         rows = [(bytes.fromhex(digest), row) for digest, row in sketches]
-        with self._database() as database, database:
+
+        def insert(database: sqlite3.Connection) -> None:
             database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?)", files)
             database.executemany("INSERT OR REPLACE INTO recipes VALUES (?, ?)", texts)
             database.executemany("INSERT OR REPLACE INTO sketches VALUES (?, ?)", rows)
 
+        self._attempted(insert, None)
+
     def _found(self, table: str, column: str, digests: Sequence[str]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        with self._database() as database:
+        def select(database: sqlite3.Connection) -> dict[str, Any]:
+            found: dict[str, Any] = {}
             for start in range(0, len(digests), _BATCH):
                 keys = [bytes.fromhex(digest) for digest in digests[start : start + _BATCH]]
                 marks = ",".join("?" * len(keys))
                 rows = database.execute(f"SELECT digest, {column} FROM {table} WHERE digest IN ({marks})", keys)
                 found.update((digest.hex(), value) for digest, value in rows)
-        return found
+            return found
 
-    @contextlib.contextmanager
-    def _database(self) -> Iterator[sqlite3.Connection]:
-        """The open database; trouble with it ends the block and nothing else."""
+        return self._attempted(select, {})
+
+    def _attempted(self, work: Callable[[sqlite3.Connection], Result], otherwise: Result) -> Result:
+        """What the work on the open database gives; ``otherwise`` if there is any trouble with it."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.closing(sqlite3.connect(self._path, timeout=5)) as database:
+            with contextlib.closing(sqlite3.connect(self._path, timeout=5)) as database, database:
                 database.execute("PRAGMA synchronous = OFF")
-                database.executescript(_SCHEMA)
-                yield database
-        except sqlite3.DatabaseError as error:
-            if not isinstance(error, sqlite3.OperationalError):
-                with contextlib.suppress(OSError):
-                    self._path.unlink()
+                for table in _SCHEMA:
+                    database.execute(table)
+                return work(database)
+        except sqlite3.OperationalError:
+            return otherwise
+        except sqlite3.DatabaseError:
+            self._path.unlink(missing_ok=True)
+            return otherwise
         except OSError:
-            pass
+            return otherwise
 
 
 def _text(recipe: Recipe) -> str:

@@ -73,6 +73,10 @@ _TRANSPARENT = {
     "_rebuild_parameter_with_state",
     "_rebuild_device_tensor_from_cpu_tensor",
     "restore_type_tag",
+    "build_boollist",
+    "build_doublelist",
+    "build_intlist",
+    "build_tensorlist",
 }
 _RECONSTRUCTORS = {Global("copyreg", "_reconstructor"), Global("copy_reg", "_reconstructor")}
 
@@ -176,7 +180,8 @@ class _Walk:
             return self._dict(node, name, depth)
         function = node.function.name if isinstance(node.function, Global) else ""
         if function in _TRANSPARENT and node.args:
-            return self.below(node.args[0], name, depth) + self._several(node.args[3:], name, depth)
+            state = node.args[3] if function == "_rebuild_parameter_with_state" and len(node.args) > 3 else None
+            return self.below(node.args[0], name, depth) + self._state(state, name, depth)
         if function in ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_qtensor"):
             return self._tensor(node, function, name, depth)
         if function == "_rebuild_sparse_tensor" and len(node.args) == 2:
@@ -256,11 +261,11 @@ class _Walk:
         return found if any(isinstance(entry, PickledTensor) for entry in found) else []
 
     def _state(self, state: object, name: str, depth: int) -> list[Entry]:
-        """The attributes of an object, without empty containers: every module has a dozen."""
+        """The attributes of an object, without empty containers and private ones of None: a module has dozens."""
         if isinstance(state, tuple) and len(state) == 2:
             return [entry for part in state for entry in self._state(part, name, depth)]
         if isinstance(state, Inert) and state.function in _DICTS:
-            return self._named([pair for pair in _pairs(state) if not _is_empty(pair[1])], name, depth)
+            return self._named([pair for pair in _pairs(state) if not _is_noise(*pair)], name, depth)
         return [] if state is None else self.below(state, _joined(name, "state"), depth)
 
 
@@ -316,9 +321,11 @@ def _identity(key: object) -> tuple[str, str]:
     return type(key).__name__, key if isinstance(key, str) else repr(key)
 
 
-def _is_empty(node: object) -> bool:
+def _is_noise(key: object, node: object) -> bool:
     if isinstance(node, Inert):
         return not (node.pairs or node.items or node.args or node.state)
+    if node is None:
+        return isinstance(key, str) and key.startswith("_")
     return isinstance(node, list | tuple) and not node
 
 

@@ -1,1 +1,3 @@
-"""git theta VERB: one module per command."""
+"""`git theta VERB`: one module per command."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,98 @@
+"""The configuration that makes git run our filter, diff driver and merge driver.
+
+Every value names the interpreter in which this package is installed, so it works outside of the virtual
+environment and in graphical clients, and falls back to ``git-theta`` on PATH when that interpreter is gone.
+``-E -P`` keep the user's PYTHONPATH and current folder out of the import path (Python 3.11+).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from collections.abc import Mapping
+
+from theta_cli.verbs import summaries
+from theta_git.configuration import Setting
+
+SECTIONS = ("filter.theta", "diff.theta", "merge.theta", "mergetool.theta")
+
+_INTERPRETER = re.compile(r"""if \[ -x '((?:[^']|'"'"')+)' \]; then """)
+_QUOTE = """'"'"'"""
+
+
+def wanted(interpreter: str) -> dict[str, str]:
+    """Every key and its value, in the order in which they are safe to write.
+
+    A merge section with a name and no driver is fatal to git, so the driver comes first.
+    """
+    values = {
+        "filter.theta.process": _command(interpreter, "-m theta_filter.process", "filter-process"),
+        "filter.theta.clean": _expanded(interpreter, "-m theta_filter.oneshot clean", "clean", "%f"),
+        "filter.theta.smudge": _expanded(interpreter, "-m theta_filter.oneshot smudge", "smudge", "%f"),
+        "filter.theta.required": "true",
+        "diff.theta.command": _function(_command(interpreter, "-m theta_diff.driver", "diff-driver", '"$@"')),
+        "merge.theta.driver": _expanded(
+            interpreter, "-m theta_merge.driver", "merge-driver", "%O %A %B %L %P %S %X %Y"
+        ),
+        "merge.theta.name": "checkpoint merge, parameter group by parameter group",
+        "merge.theta.recursive": "binary",
+    }
+    if "mergetool" in summaries():
+        sides = '"$BASE" "$LOCAL" "$REMOTE" "$MERGED"'
+        # git evaluates it in its own shell, which an exec would end
+        values["mergetool.theta.cmd"] = _command(
+            interpreter, "-m theta_cli.main mergetool", "mergetool", sides, start=""
+        )
+        values["mergetool.theta.trustexitcode"] = "true"
+    return values
+
+
+def is_ours(key: str, value: str) -> bool:
+    """Whether a value is one that we wrote, with whatever interpreter."""
+    return wanted(interpreter_in(value) or "").get(key.lower()) == value
+
+
+def interpreter_in(value: str) -> str | None:
+    """The interpreter that a value of ours names."""
+    found = _INTERPRETER.match(value.removeprefix("f() { "))
+    return found[1].replace(_QUOTE, "'").replace("%%", "%") if found else None
+
+
+def effective(settings: Iterable[Setting]) -> dict[str, Setting]:
+    """The setting that wins for each key."""
+    return {setting.key.lower(): setting for setting in settings}
+
+
+def health(settings: Mapping[str, Setting]) -> list[str]:
+    """What is wrong with the installed configuration, each with what to type; empty if all is well."""
+    if not settings:
+        return ["theta is not installed in git's configuration; type: git theta install"]
+    incomplete = [key for key in wanted("") if key not in settings]
+    gone = {
+        interpreter
+        for setting in settings.values()
+        if (interpreter := interpreter_in(setting.value)) and not os.access(interpreter, os.X_OK)
+    }
+    foreign = [s for s in settings.values() if s.key.lower() in wanted("") and not is_ours(s.key, s.value)]
+    return [
+        *(f"{key} is not set; type: git theta install" for key in incomplete),
+        *(f"the interpreter {path} is gone; type: git theta install" for path in sorted(gone)),
+        *(f"{s.key} in {s.origin} is not theta's: {s.value}" for s in foreign),
+    ]
+
+
+def _command(interpreter: str, ours: str, fallback: str, arguments: str = "", start: str = "exec ") -> str:
+    python = "'" + interpreter.replace("'", _QUOTE) + "'"
+    rest = f" {arguments}" if arguments else ""
+    return f"if [ -x {python} ]; then {start}{python} -E -P {ours}{rest}; else {start}git-theta {fallback}{rest}; fi"
+
+
+def _expanded(interpreter: str, ours: str, fallback: str, placeholders: str) -> str:
+    """A command in which git replaces what begins with a percent sign."""
+    return _command(interpreter.replace("%", "%%"), ours, fallback, placeholders)
+
+
+def _function(command: str) -> str:
+    """A shell function and its call, to which git appends the arguments."""
+    return f"f() {{ {command}; }}; f"

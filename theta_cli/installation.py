@@ -1,0 +1,91 @@
+"""Installing theta in one of git's configuration files, and taking it out again."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from theta_checkpoint.failure import Failure
+from theta_cli import drivers
+from theta_git import configuration
+from theta_git.configuration import Scope
+from theta_git.configuration import Setting
+from theta_git.repository import NotARepository
+from theta_git.repository import Repository
+
+
+class ForeignValue(Failure):
+    """A key that theta needs holds a value that theta did not write."""
+
+    def __init__(self, setting: Setting, wanted: str) -> None:
+        super().__init__(
+            f"{setting.key} in {setting.origin} is {setting.value!r}, not {wanted!r}; "
+            "to replace it, type: git theta install --force"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What uninstall took out and what it left."""
+
+    removed: tuple[str, ...]
+    """sections"""
+    left: tuple[Setting, ...]
+    """what any file still says in our sections"""
+
+
+def default_scope(repository: Repository) -> Scope:
+    """Local inside a repository, global outside."""
+    try:
+        _ = repository.git_dir
+    except NotARepository:
+        return Scope.GLOBAL
+    return Scope.LOCAL
+
+
+def pending(repository: Repository, scope: Scope, *, force: bool = False) -> dict[str, str]:
+    """The keys that one file does not hold as they should be; raises :class:`ForeignValue` unless forced."""
+    held = drivers.effective(_held(repository, scope))
+    wanted = drivers.wanted(sys.executable)
+    for key, value in wanted.items():
+        if key in held and held[key].value != value and not (force or drivers.is_ours(key, held[key].value)):
+            raise ForeignValue(held[key], value)
+    return {key: value for key, value in wanted.items() if key not in held or held[key].value != value}
+
+
+def install(repository: Repository, scope: Scope, changes: dict[str, str]) -> str:
+    """Write settings to one file; returns its path."""
+    for key, value in changes.items():
+        configuration.write(repository, scope, key, value)
+    return _held(repository, scope)[0].origin
+
+
+def lfs_is_missing(repository: Repository) -> bool:
+    """Whether git-lfs is on this machine and git's configuration knows nothing of it."""
+    return bool(shutil.which("git-lfs")) and repository.config("filter.lfs.process") is None
+
+
+def install_lfs(repository: Repository, scope: Scope) -> None:
+    """Let git-lfs write its own filter section, and no hooks."""
+    where = () if scope == Scope.GLOBAL else (f"--{scope}",)
+    command = ["git", "lfs", "install", *where, "--skip-repo"]
+    done = subprocess.run(command, cwd=repository.folder, capture_output=True, check=False)
+    if done.returncode:
+        raise Failure(f"{' '.join(command)}: {(done.stderr or done.stdout).decode(errors='replace').strip()}")
+
+
+def uninstall(repository: Repository, scope: Scope) -> Removal:
+    """Remove from one file the sections that hold only what we wrote."""
+    removed = []
+    for section in drivers.SECTIONS:
+        held = [setting for setting in _held(repository, scope) if setting.key.startswith(f"{section}.")]
+        if held and all(drivers.is_ours(setting.key, setting.value) for setting in held):
+            configuration.remove_section(repository, scope, section)
+            removed.append(section)
+    return Removal(tuple(removed), tuple(configuration.settings(repository, drivers.SECTIONS)))
+
+
+def _held(repository: Repository, scope: Scope) -> list[Setting]:
+    return [s for s in configuration.settings(repository, drivers.SECTIONS) if s.scope == scope]

@@ -1,0 +1,32 @@
+"""The verbs of `git theta`, as data: nothing of a verb is imported before it is asked for."""
+
+from __future__ import annotations
+
+VERBS = {
+    "set up": {
+        "install": "let git run theta's filter, diff driver and merge driver",
+        "uninstall": "take them out of git's configuration again",
+        "track": "name the files that are checkpoints; alone: list them",
+        "untrack": "no longer treat these files as checkpoints",
+    },
+}
+"""Heading to verb to one-line summary; verb ``a-b`` is module ``theta_cli.commands.a_b``."""
+
+PLUMBING = {
+    "filter-process": ("theta_filter.process",),
+    "clean": ("theta_filter.oneshot", "clean"),
+    "smudge": ("theta_filter.oneshot", "smudge"),
+    "diff-driver": ("theta_diff.driver",),
+    "merge-driver": ("theta_merge.driver",),
+}
+"""What git runs when the interpreter it was told of is gone: module and first arguments, as for ``python -m``."""
+
+
+def summaries() -> dict[str, str]:
+    """Every verb with its summary."""
+    return {verb: summary for verbs in VERBS.values() for verb, summary in verbs.items()}
+
+
+def module_of(verb: str) -> str:
+    """The module of a verb."""
+    return f"theta_cli.commands.{verb.replace('-', '_')}"

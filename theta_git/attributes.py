@@ -1,0 +1,137 @@
+"""Git attributes: the lines of .gitattributes files, and what they come to for a path (gitattributes(5))."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from theta_git.repository import Repository
+
+TRACKED = "filter=theta diff=theta merge=theta -text"
+"""What makes a file a checkpoint."""
+
+_GLOB = re.compile(r"([\\*?\[])")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of an attributes file that gives attributes to a pattern."""
+
+    file: Path
+    number: int
+    pattern: str
+    attributes: tuple[str, ...]
+
+    @property
+    def filter(self) -> str | None:
+        """The filter it sets."""
+        return next((word.removeprefix("filter=") for word in self.attributes if word.startswith("filter=")), None)
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.number}: {written(self.pattern)} {' '.join(self.attributes)}"
+
+
+def lines(file: Path) -> list[Line]:
+    """The lines of one file that have a pattern; none where there is no file."""
+    try:
+        texts = file.read_text("utf-8", "surrogateescape").splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    parted = ((number, _parted(text)) for number, text in enumerate(texts, start=1))
+    return [Line(file, number, pattern, attributes) for number, (pattern, attributes) in parted if pattern]
+
+
+def with_pattern(text: str, pattern: str) -> str:
+    """An attributes file with one more pattern of checkpoints, its line endings kept; unchanged if it has it."""
+    if any(_tracks(line, pattern) for line in text.splitlines()):
+        return text
+    end = "\r\n" if "\r\n" in text else "\n"
+    joint = "" if not text or text.endswith("\n") else end
+    return f"{text}{joint}{written(pattern)} {TRACKED}{end}"
+
+
+def without_pattern(text: str, pattern: str) -> str:
+    """An attributes file without the line that makes this pattern a checkpoint."""
+    return "".join(line for line in text.splitlines(keepends=True) if not _tracks(line, pattern))
+
+
+def written(pattern: str) -> str:
+    """The pattern as it stands in a file: bare, or in C quotes where git would misread it."""
+    if not re.search(r"\s", pattern) and pattern[:1] not in ('"', "#"):
+        return pattern
+    escaped = pattern.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t").replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def literal(path: str) -> str:
+    """The pattern that means one path and nothing else."""
+    pattern = _GLOB.sub(r"\\\1", path)
+    return f"\\{pattern}" if pattern.startswith("!") else pattern
+
+
+def filters(repository: Repository, paths: Sequence[str]) -> dict[str, str]:
+    """The filter of each path that has one; paths are relative to the repository's folder."""
+    return attribute(repository, "filter", paths)
+
+
+def attribute(repository: Repository, name: str, paths: Iterable[str]) -> dict[str, str]:
+    """The value of an attribute for each path that has one; paths need not exist."""
+    stdin = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    fields = os.fsdecode(repository.output("check-attr", "-z", "--stdin", name, stdin=stdin)).split("\0")[:-1]
+    return {
+        path: value
+        for path, value in zip(fields[0::3], fields[2::3], strict=True)
+        if value not in ("unspecified", "unset")
+    }
+
+
+def files(repository: Repository) -> Iterator[Path]:
+    """Every attributes file of a working tree, the strongest first: git's own, then the deepest folders."""
+    yield repository.common_dir / "info" / "attributes"
+    top = repository.top
+    listed = Repository(top).output(
+        "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ".gitattributes", "**/.gitattributes"
+    )
+    found = {Path(os.fsdecode(name)) for name in listed.split(b"\0")[:-1]}
+    yield from (top / path for path in sorted(found, key=lambda path: (-len(path.parts), path)))
+    if user := repository.config("core.attributesfile"):
+        yield Path(user).expanduser()
+
+
+def setting_line(repository: Repository, path: Path, filter_name: str) -> Line | None:
+    """The line that most likely gives this path its filter; ``path`` is absolute."""
+    candidates = [line for file in files(repository) for line in reversed(lines(file)) if line.filter == filter_name]
+    return next((line for line in candidates if _may_match(line, path)), None) or next(iter(candidates), None)
+
+
+def _may_match(line: Line, path: Path) -> bool:
+    if "/" not in line.pattern:
+        return fnmatchcase(path.name, line.pattern)
+    below = path.is_relative_to(line.file.parent)
+    return below and fnmatchcase(str(path.relative_to(line.file.parent)), line.pattern.lstrip("/"))
+
+
+def _tracks(text: str, pattern: str) -> bool:
+    found, attributes = _parted(text)
+    return found == pattern and "filter=theta" in attributes
+
+
+def _parted(text: str) -> tuple[str, tuple[str, ...]]:
+    """Pattern and attributes of one line; an empty pattern for comments, macros and blank lines."""
+    text = text.strip()
+    if not text or text.startswith(("#", "[attr]")):
+        return "", ()
+    if text.startswith('"'):
+        quoted = re.match(r'"((?:[^"\\]|\\.)*)"', text)
+        if not quoted:
+            return "", ()
+        pattern = re.sub(r"\\(.)", lambda found: {"t": "\t", "n": "\n"}.get(found[1], found[1]), quoted[1])
+        return pattern, tuple(text[quoted.end() :].split())
+    pattern, *attributes = text.split()
+    return pattern, tuple(attributes)

@@ -1,0 +1,32 @@
+# make demo   shows the main job on a real checkpoint
+# make test   passes the tests                           (make test ARGS='-k track' runs some of them)
+# make check  lints and type-checks
+# Each sets up everything it needs first; see scripts/setup.sh.
+
+PACKAGES := strategies theta_checkpoint theta_git theta_store theta_filter theta_diff theta_merge theta_cli
+ARGS :=
+
+# the virtual environment's programs, as after its `activate`
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help setup demo test check format
+help:
+	@sed -n 's/^# //p' Makefile
+
+setup:
+	@scripts/setup.sh
+
+demo: setup
+	@examples/demo.sh
+
+test: setup
+	python -m pytest -q -n 2 $(ARGS)
+
+check: setup
+	ruff check .
+	ruff format --check .
+	mypy $(PACKAGES) tests
+
+format: setup
+	ruff check --fix .
+	ruff format .

@@ -18,6 +18,7 @@ from theta_checkpoint.layout import Value
 from theta_checkpoint.value_text import MAX_DEPTH
 from theta_checkpoint.value_text import Budget
 from theta_checkpoint.value_text import is_scalar
+from theta_checkpoint.value_text import key_text
 from theta_checkpoint.value_text import value_text
 
 MANY = 100
@@ -145,7 +146,7 @@ def storage_id(persistent: object) -> StorageId | None:
 
 def storage_key(key: object) -> str:
     """A storage's key as text; raises :class:`DamagedCheckpoint` where it is none."""
-    if isinstance(key, str | bytes | int) and len(text := _text(key)) <= 200:
+    if isinstance(key, str | bytes | int) and len(text := key_text(key)) <= 200:
         return text
     raise DamagedCheckpoint("a storage without a proper key")
 
@@ -218,7 +219,7 @@ class _Walk:
     def _key(self, key: object) -> str:
         if isinstance(key, str | bytes):
             self.budget.spend(len(key))
-            return _text(key)
+            return key_text(key)
         return value_text(key, self.budget)
 
     def _tensor(self, node: Inert, function: str, name: str, depth: int) -> list[Entry]:
@@ -331,9 +332,3 @@ def _is_noise(key: object, node: object) -> bool:
 
 def _joined(name: str, key: object) -> str:
     return f"{name}/{key}" if name else str(key)
-
-
-def _text(key: object) -> str:
-    """The key as text that has a UTF-8 form."""
-    text = key.decode("utf-8", "backslashreplace") if isinstance(key, bytes) else str(key)
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -19,7 +19,8 @@ from theta_checkpoint.layout import DamagedCheckpoint
 MAX_TEXT = 200
 """characters up to which a value stands in the manifest itself"""
 MAX_DEPTH = 100
-MAX_WORK = 16_000_000
+MAX_WORK = 6_000_000
+"""visits, four for each entry of a state dict with a million tensors and half as much again"""
 _LARGEST = 10**100
 """integers beyond cannot be written in decimal without quadratic work (Python refuses to)"""
 
@@ -56,6 +57,12 @@ def value_text(leaf: object, budget: Budget | None = None) -> str:
     if isinstance(leaf, Inert) and not (leaf.state or leaf.items or leaf.pairs) and (short := _json(leaf.args)):
         return f"{type_name(leaf)} {short}"
     return f"{type_name(leaf)}{_size(leaf)} blake3:{_digest(leaf, budget or Budget())}"
+
+
+def key_text(key: str | bytes | int) -> str:
+    """The key as text that has a UTF-8 form: what has none is written as a backslash escape."""
+    text = key.decode("utf-8", "backslashreplace") if isinstance(key, bytes) else str(key)
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def type_name(leaf: object) -> str:

@@ -15,6 +15,7 @@ from theta_checkpoint.layout import Layout
 from theta_checkpoint.layout import Source
 from theta_checkpoint.layout import Value
 from theta_checkpoint.layout import element_count
+from theta_checkpoint.value_text import key_text
 from theta_checkpoint.value_text import value_text
 
 NAME = "safetensors"
@@ -42,9 +43,9 @@ def layout(source: Source) -> Layout:
     if not isinstance(metadata, dict):
         raise DamagedCheckpoint(f"{METADATA} is no object")
     groups = []
-    values = [Value(f"{METADATA}/{key}", value_text(value)) for key, value in metadata.items()]
+    values = [Value(f"{METADATA}/{key_text(key)}", value_text(value)) for key, value in metadata.items()]
     for name, facts in header.items():
-        group, more = _group(name, facts, length + 8)
+        group, more = _group(key_text(name), facts, length + 8)
         groups.append(group)
         values += more
     _check_cover(groups, length + 8, source.size)

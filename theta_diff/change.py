@@ -38,9 +38,7 @@ def is_measurable(pair: Pair) -> bool:
     return pair.old.shape == pair.new.shape and _is_numeric(pair.old) and _is_numeric(pair.new)
 
 
-def estimates(
-    pairs: Iterable[Pair], old: Mapping[str, Sketch], new: Mapping[str, Sketch]
-) -> dict[str, Change]:
+def estimates(pairs: Iterable[Pair], old: Mapping[str, Sketch], new: Mapping[str, Sketch]) -> dict[str, Change]:
     """The change of each pair, by new name, as far as the sketches (by digest) of both sides tell."""
     found = {}
     for pair in pairs:

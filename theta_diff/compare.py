@@ -135,9 +135,7 @@ def named_tensors(manifest: Manifest | None) -> dict[str, NamedTensor]:
     for name, tied in manifest.aliases.items():
         owner = groups.get(tied.owner)
         if owner:
-            found[name] = NamedTensor(
-                name, tied.dtype, tied.shape, owner.digest, tied.strides, tied.owner, tied.offset
-            )
+            found[name] = NamedTensor(name, tied.dtype, tied.shape, owner.digest, tied.strides, tied.owner, tied.offset)
     return found
 
 
@@ -159,9 +157,7 @@ def _value_changes(old: Manifest | None, new: Manifest | None) -> tuple[ValueCha
     return tuple(change for change in changes if change.old != change.new)
 
 
-def _newly_shared(
-    before: Mapping[str, NamedTensor], after: Mapping[str, NamedTensor]
-) -> tuple[tuple[str, str], ...]:
+def _newly_shared(before: Mapping[str, NamedTensor], after: Mapping[str, NamedTensor]) -> tuple[tuple[str, str], ...]:
     """(name, owner) of the tied names of ``after`` that both exist in ``before`` and share nothing there."""
     tied = ((tensor.name, tensor.owner) for _, tensor in sorted(after.items()) if tensor.owner)
     return tuple(

@@ -1,4 +1,4 @@
-"""The diff driver: git runs ``python -E -P -m theta_diff.driver`` for every changed checkpoint (git(1), GIT_EXTERNAL_DIFF).
+"""The diff driver: what git runs for every changed checkpoint (git(1), GIT_EXTERNAL_DIFF).
 
 A git command never fails because of us: whatever goes wrong, there is a message, git's own text diff of what is
 in the repository where that helps, and exit code 0.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import traceback
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +24,6 @@ from theta_diff.report import Report
 from theta_diff.sides import Side
 from theta_diff.terminal import joined
 from theta_diff.terminal import lines
-from theta_git.repository import NotARepository
 from theta_git.repository import Repository
 
 ABSENT = "/dev/null"
@@ -80,7 +78,7 @@ def requested(arguments: Sequence[str]) -> Request | None:
 def report_of(request: Request, theta_dir: Path) -> Report:
     """What happened to the file. Raises BadManifest, OSError."""
     old, new = _side(request.old, theta_dir), _side(request.new, theta_dir)
-    comparison = compared(old and old.manifest, new and new.manifest)
+    comparison = compared(old.manifest if old else None, new.manifest if new else None)
     changes = estimates(comparison.modified, old.sketches, new.sketches) if old and new else {}
     found = [side for side in (old, new) if side]
     return Report(
@@ -156,7 +154,7 @@ def _fallback(request: Request, error: Exception, colours: Palette) -> Iterator[
     """A word to the user and git's own diff of the two blobs."""
     print(f"theta: {_git_path(request.new_path)}: {error}", file=sys.stderr)
     if not isinstance(error, Failure | OSError):
-        traceback.print_exception(error)
+        sys.excepthook(type(error), error, error.__traceback__)
     if not (request.old.has_blob and request.new.has_blob):
         yield "the two versions differ"
         return
@@ -170,11 +168,8 @@ def main(arguments: Sequence[str]) -> int:
     """Print the diff that git asks for."""
     try:
         request = requested(arguments)
-        if request is None:
-            text = f"* Unmerged path {_git_path(arguments[0])}\n"
-        else:
-            text = joined(_shown(request, palette()))
-        sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+        shown = _shown(request, palette()) if request else [f"* Unmerged path {_git_path(arguments[0])}"]
+        sys.stdout.buffer.write(joined(shown).encode("utf-8", "backslashreplace"))
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

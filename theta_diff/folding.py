@@ -55,14 +55,19 @@ def _united(found: dict[_Key, list[Item]], position: int) -> dict[_Key, list[Ite
     """The same items, those alike in all but the number at ``position`` under one key."""
     alike: dict[_Key, list[tuple[Part, ...]]] = {}
     for kind, parts in found:
-        rest = (*parts[:position], (), *parts[position + 1 :]) if len(parts) > position else parts
+        rest: tuple[Part, ...] = (*parts[:position], (), *parts[position + 1 :]) if len(parts) > position else parts
         alike.setdefault((kind, rest), []).append(parts)
     united: dict[_Key, list[Item]] = {}
     for (kind, rest), names in alike.items():
-        numbers = tuple(sorted(n for parts in names if len(parts) > position for n in parts[position]))
-        parts = (*rest[:position], numbers, *rest[position + 1 :]) if numbers else rest
-        united[kind, parts] = [item for parts in names for item in found[kind, parts]]
+        numbers = tuple(sorted(number for parts in names for number in _numbers_at(parts, position)))
+        whole: tuple[Part, ...] = (*rest[:position], numbers, *rest[position + 1 :]) if numbers else rest
+        united[kind, whole] = [item for parts in names for item in found[kind, parts]]
     return united
+
+
+def _numbers_at(parts: tuple[Part, ...], position: int) -> tuple[int, ...]:
+    part = parts[position] if len(parts) > position else ()
+    return part if isinstance(part, tuple) else ()
 
 
 def _parts(name: str) -> tuple[Part, ...]:

@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from strategies.contract import Context
-from strategies.contract import Option
 from strategies.contract import Options
 from strategies.contract import Strategy
 from strategies.contract import always
 from strategies.contract import no_cancelling_weights
+from strategies.shared_options import NORMALIZE
+from strategies.shared_options import WEIGHTS
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-WEIGHTS = Option("weights", "float", 1.0, "how much each side counts, ours first", per_side=True, aliases=("weight",))
 
 
 def merge(base: Tensor | None, sides: Sequence[Tensor], options: Options, context: Context) -> Tensor:
@@ -37,7 +36,7 @@ STRATEGY = Strategy(
     merge=merge,
     options=(
         WEIGHTS,
-        Option("normalize", "bool", True, "divide by the sum of the weights"),
+        NORMALIZE,
     ),
     elementwise=always,
     check=no_cancelling_weights,

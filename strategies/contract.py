@@ -35,6 +35,10 @@ class MergeError(ValueError):
     """The merge that was asked for cannot be done."""
 
 
+class MergeWarning(UserWarning):
+    """The merge was done, but the result is less than was asked for."""
+
+
 class BadOption(MergeError):
     """An option the strategy does not have, or a value it does not take."""
 
@@ -58,6 +62,7 @@ class Option:
     range: str = "(-inf, inf)"
     """interval of the numbers allowed, round brackets for ends left out"""
     choices: tuple[str, ...] = ()
+    """words allowed; for numbers, words allowed beside them"""
     per_side: bool = False
     """takes one number, or one per side with ours first: ``weights=0.7,0.3``"""
     aliases: tuple[str, ...] = ()
@@ -70,7 +75,8 @@ class Option:
             return "true or false"
         if self.kind == "choice":
             return " or ".join(self.choices)
-        what = "a whole number" if self.kind == "int" else "a number"
+        what = f"{' or '.join(self.choices)} or " if self.choices else ""
+        what += "a whole number" if self.kind == "int" else "a number"
         bounds = "" if self.range == "(-inf, inf)" else f" in {self.range}"
         return f"{what}{bounds}{', or one per side' if self.per_side else ''}"
 
@@ -88,10 +94,10 @@ class Option:
         text = str(value).strip().lower()
         if self.kind == "bool":
             return _TRUTH[text]
-        if self.kind == "choice":
-            if text not in self.choices:
-                raise ValueError(text)
+        if text in self.choices:
             return text
+        if self.kind == "choice":
+            raise ValueError(text)
         number = int(text) if self.kind == "int" else float(text)
         if not _inside(number, self.range):
             raise ValueError(text)
@@ -122,26 +128,24 @@ class Context:
     """elements of the whole group when slices are given; None when the tensors are whole"""
     sides: tuple[int, ...] = ()
     """which of the merge's sides the tensors belong to (0 is ours); filled in when unchanged ones are left out"""
-    statistics: Any = None
-    """what the survey of the whole model found, for strategies that have one"""
+    statistics: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """what :func:`strategies.survey.surveyed` found, for strategies that need to see the whole model first"""
     side_data: tuple[Tensor | None, ...] = ()
-    """for each side its diagonal Fisher (shape of the group) or its Gram (in x in)"""
+    """for each side its diagonal Fisher (shape of the group) or its Gram (in x in); None where its file lacks this
+    group, and empty where there are no such files at all"""
 
 
 Merge = Callable[["Tensor | None", "Sequence[Tensor]", Options, Context], "Tensor"]
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
-    """A first look at the whole model, for strategies that need more than one group at a time.
+class Pass:
+    """One pass over the whole model before any group is merged: every group's summary, then all of them combined."""
 
-    For each of ``rounds(options)`` rounds: ``summary`` of every group (with the statistics of the round before
-    in the context), then ``combine``, whose result must not depend on the order of the groups.
-    """
-
-    rounds: Callable[[Options], int]
     summary: Callable[[Tensor | None, Sequence[Tensor], Options, Context], Any]
-    combine: Callable[[Mapping[str, Any], Options, Any], Any]
+    """of one whole group with all its sides; sees the statistics of the passes before in the context"""
+    combine: Callable[[Mapping[str, Any], Options, Mapping[str, Any]], Mapping[str, Any]]
+    """new statistics from the summaries by group; must not depend on the order of the groups"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +178,8 @@ class Strategy:
     symmetric: bool = False
     """with equal options for every side, their order does not matter (up to the last bits)"""
     side_data: Literal["fisher", "gram"] | None = None
-    survey: Survey | None = None
+    survey: Callable[[Options], tuple[Pass, ...]] = field(default=lambda options: ())
+    """the passes over the whole model that come first under these options"""
     cost: str = "one pass over the values"
 
     def option(self, name: str) -> Option | None:
@@ -193,6 +198,11 @@ COMMON = (
 def always(options: Options) -> bool:
     """For :attr:`Strategy.elementwise`: whatever the options."""
     return True
+
+
+def no_l1_norm(options: Options) -> bool:
+    """For :attr:`Strategy.elementwise`: unless the L1 norm of the whole tensor is to be kept."""
+    return bool(options["rescale"] != "l1")
 
 
 def parse_options(strategy: Strategy, given: Mapping[str, object]) -> Options:

@@ -12,9 +12,10 @@ from strategies.contract import CannotMerge
 from strategies.contract import Context
 from strategies.contract import Option
 from strategies.contract import Options
+from strategies.contract import Pass
 from strategies.contract import Strategy
-from strategies.contract import Survey
 from strategies.contract import no_cancelling_weights
+from strategies.shared_options import POSITIVE_WEIGHTS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,14 +74,15 @@ def _scales(fishers: Sequence[Tensor], options: Options, context: Context) -> li
     if options["normalize"] == "tensor":
         norms = [fisher.double().norm().item() for fisher in fishers]
     if options["normalize"] == "model":
-        if context.statistics is None:
+        if "fisher_norms" not in context.statistics:
             raise CannotMerge(context.group, "normalize=model needs the Fisher norms of the whole model (a survey)")
-        norms = [context.statistics[side] for side in context.sides]
+        norms = [context.statistics["fisher_norms"][side] for side in context.sides]
     return [weight / norm if norm > 0 else 0.0 for weight, norm in zip(options["weights"], norms, strict=True)]
 
 
-def _rounds(options: Options) -> int:
-    return 1 if options["normalize"] == "model" else 0
+def survey(options: Options) -> tuple[Pass, ...]:
+    """The norms of whole models, where those are asked for."""
+    return (Pass(_summary, _combine),) if options["normalize"] == "model" else ()
 
 
 def _summary(base: Tensor | None, sides: Sequence[Tensor], options: Options, context: Context) -> list[float]:
@@ -88,9 +90,9 @@ def _summary(base: Tensor | None, sides: Sequence[Tensor], options: Options, con
     return [fisher.double().square().sum().item() for fisher in _fishers(sides, context)]
 
 
-def _combine(summaries: Mapping[str, Any], options: Options, before: Any) -> list[float]:
+def _combine(summaries: Mapping[str, Any], options: Options, before: Mapping[str, Any]) -> Mapping[str, Any]:
     """Norm of each side's Fisher over the model."""
-    return [math.sqrt(math.fsum(squares)) for squares in zip(*summaries.values(), strict=True)]
+    return {"fisher_norms": [math.sqrt(math.fsum(squares)) for squares in zip(*summaries.values(), strict=True)]}
 
 
 STRATEGY = Strategy(
@@ -101,15 +103,7 @@ STRATEGY = Strategy(
     reference="Matena & Raffel 2022, Merging Models with Fisher-Weighted Averaging, arXiv:2111.09832",
     merge=merge,
     options=(
-        Option(
-            "weights",
-            "float",
-            1.0,
-            "how much each side counts, ours first",
-            "[0, inf)",
-            per_side=True,
-            aliases=("weight",),
-        ),
+        POSITIVE_WEIGHTS,
         Option(
             "normalize",
             "choice",
@@ -124,5 +118,5 @@ STRATEGY = Strategy(
     symmetric=True,
     check=no_cancelling_weights,
     side_data="fisher",
-    survey=Survey(rounds=_rounds, summary=_summary, combine=_combine),
+    survey=survey,
 )

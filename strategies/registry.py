@@ -20,6 +20,20 @@ BUILT_IN = {
     "take-base": "strategies.take_base",
     "average": "strategies.average",
     "fisher": "strategies.fisher",
+    "task-arithmetic": "strategies.task_arithmetic",
+    "ties": "strategies.ties",
+    "dare-linear": "strategies.dare_linear",
+    "dare-ties": "strategies.dare_ties",
+    "della": "strategies.della",
+    "della-linear": "strategies.della_linear",
+    "breadcrumbs": "strategies.breadcrumbs",
+    "breadcrumbs-ties": "strategies.breadcrumbs_ties",
+    "sce": "strategies.sce",
+    "ram": "strategies.ram",
+    "ramplus": "strategies.ramplus",
+    "magmax": "strategies.magmax",
+    "emr": "strategies.emr",
+    "consensus": "strategies.consensus",
 }
 """Name to module; each module holds one object ``STRATEGY``."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from strategies.contract import Context
 from strategies.contract import Options
+from strategies.contract import Pass
 from strategies.contract import Strategy
 from strategies.contract import options_of_sides
 
@@ -20,37 +22,28 @@ Versions = tuple[Context, Tensor | None, Sequence[Tensor]]
 """one group: its context, base and every side, unchanged ones too"""
 
 
-def surveyed(strategy: Strategy, options: Options, groups: Callable[[], Iterable[Versions]]) -> Any:
-    """What belongs in ``context.statistics`` of every group, or None if the strategy needs nothing.
+def surveyed(strategy: Strategy, options: Options, groups: Callable[[], Iterable[Versions]]) -> Mapping[str, Any]:
+    """What belongs in ``context.statistics`` of every group; empty if the strategy needs nothing.
 
-    ``groups`` starts one pass over the model: every floating-point group to be merged, in any order, whole. It is
-    called once per round, so groups may be read from disk again instead of being held.
+    ``groups`` starts one pass over the model: every group to be merged, whole, in any order. It is called as often
+    as ``strategy.survey(options)`` has passes, so groups may be read from disk again instead of being held.
     """
-    statistics = None
-    for _ in range(rounds(strategy, options)):
-        assert strategy.survey is not None
+    statistics: dict[str, Any] = {}
+    for look in strategy.survey(options):
         summaries = {
-            context.group: _summary(strategy, base, sides, options, replace(context, statistics=statistics))
+            context.group: _summary(look, strategy, options, replace(context, statistics=statistics), base, sides)
             for context, base, sides in groups()
             if sides[0].is_floating_point()
         }
-        statistics = strategy.survey.combine(summaries, options, statistics)
+        statistics = {**statistics, **look.combine(summaries, options, statistics)}
     return statistics
 
 
 def _summary(
-    strategy: Strategy, base: Tensor | None, sides: Sequence[Tensor], options: Options, context: Context
+    look: Pass, strategy: Strategy, options: Options, context: Context, base: Tensor | None, sides: Sequence[Tensor]
 ) -> Any:
-    assert strategy.survey is not None
     everyone = tuple(range(len(sides)))
     narrowed = options_of_sides(strategy, options, everyone, len(sides))
     precision = torch.float64 if any(side.dtype == torch.float64 for side in sides) else torch.float32
     wide = None if base is None else base.to(precision)
-    return strategy.survey.summary(
-        wide, [side.to(precision) for side in sides], narrowed, replace(context, sides=everyone)
-    )
-
-
-def rounds(strategy: Strategy, options: Options) -> int:
-    """How many passes over the model the strategy needs before it can merge a group under these options."""
-    return strategy.survey.rounds(options) if strategy.survey else 0
+    return look.summary(wide, [side.to(precision) for side in sides], narrowed, replace(context, sides=everyone))

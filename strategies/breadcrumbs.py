@@ -1,0 +1,49 @@
+"""breadcrumbs: drop both ends of every change, the outliers and the small values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from strategies.contract import Context
+from strategies.contract import Options
+from strategies.contract import no_cancelling_weights
+from strategies.shared_options import NORMALIZE
+from strategies.shared_options import OUTLIERS
+from strategies.shared_options import WEIGHTS
+from strategies.shared_options import density
+from strategies.shared_options import rescale
+from strategies.task_vectors import task_vector_strategy
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def delta(deltas: Sequence[Tensor], options: Options, context: Context) -> Tensor:
+    """The weighted sum of changes without outliers and small values."""
+    from strategies.election import summed
+    from strategies.sparsification import without_outliers
+
+    sides = zip(deltas, options["density"], options["gamma"], strict=True)
+    return summed(deltas, [without_outliers(*side) for side in sides], options)
+
+
+STRATEGY = task_vector_strategy(
+    delta,
+    name="breadcrumbs",
+    summary="drop the largest and the smallest changes, add up the rest",
+    formula="s_i = d_i without its gamma largest magnitudes, `density` kept below them; R = B + scale * sum of w_i s_i",
+    when="a few extreme changes spoil the sum; many sides",
+    reference="Davari & Belilovsky 2023, Model Breadcrumbs, arXiv:2312.06795",
+    options=(
+        WEIGHTS,
+        density(0.9, "share of each side's change that is kept (1 keeps all, outliers too)"),
+        OUTLIERS,
+        replace(NORMALIZE, default=False),
+        rescale("none", "l1"),
+    ),
+    check=no_cancelling_weights,
+    symmetric=True,
+    cost="two selections per side",
+)

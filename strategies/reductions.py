@@ -1,0 +1,48 @@
+"""Sums, inner products and norms in float64 that do not depend on the number of threads.
+
+A plain ``sum()`` splits the work by threads, so its last bits change with their number. Here the pieces are fixed,
+and their sums are added exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+_BLOCK = 4096
+_PIECE = 256 * _BLOCK
+
+
+def total(values: Tensor) -> float:
+    """The sum of all elements."""
+    return math.fsum(part for (piece,) in _pieces(values) for part in _block_sums(piece))
+
+
+def dot(a: Tensor, b: Tensor) -> float:
+    """The inner product of two tensors of equal shape, flattened."""
+    return math.fsum(part for x, y in _pieces(a, b) for part in _block_sums(x * y))
+
+
+def norm(values: Tensor) -> float:
+    """The L2 norm of the flattened tensor."""
+    return math.sqrt(dot(values, values))
+
+
+def l1_norm(values: Tensor) -> float:
+    """The sum of the magnitudes."""
+    return math.fsum(part for (piece,) in _pieces(values) for part in _block_sums(piece.abs()))
+
+
+def _pieces(*tensors: Tensor) -> Iterator[list[Tensor]]:
+    flat = [tensor.reshape(-1) for tensor in tensors]
+    for start in range(0, flat[0].numel(), _PIECE):
+        yield [tensor[start : start + _PIECE].to(torch.float64) for tensor in flat]
+
+
+def _block_sums(piece: Tensor) -> list[float]:
+    whole = piece.numel() // _BLOCK * _BLOCK
+    sums: list[float] = piece[:whole].view(-1, _BLOCK).sum(dim=1).tolist()
+    return [*sums, piece[whole:].sum().item()]

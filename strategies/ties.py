@@ -1,0 +1,89 @@
+"""ties: trim small changes, elect a sign for every value, average the changes that agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from strategies.contract import Context
+from strategies.contract import Options
+from strategies.contract import Pass
+from strategies.shared_options import ELECT
+from strategies.shared_options import NORMALIZE
+from strategies.shared_options import WEIGHTS
+from strategies.shared_options import density
+from strategies.shared_options import rescale
+from strategies.shared_options import scope
+from strategies.task_vectors import changes
+from strategies.task_vectors import task_vector_strategy
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def delta(deltas: Sequence[Tensor], options: Options, context: Context) -> Tensor:
+    """The mean of the trimmed changes that have the elected sign."""
+    from strategies.election import agreed
+    from strategies.sparsification import trimmed
+    from strategies.sparsification import trimmed_at
+
+    if options["scope"] == "model" and not keeps_all(options):
+        limits = [context.statistics["trim"][side][0] for side in context.sides]
+        kept = [trimmed_at(change, limit) for change, limit in zip(deltas, limits, strict=True)]
+    else:
+        kept = [trimmed(change, share) for change, share in zip(deltas, options["density"], strict=True)]
+    return agreed(deltas, kept, options)
+
+
+def keeps_all(options: Options) -> bool:
+    """Whether nothing is trimmed."""
+    shares = options["density"]
+    return all(share >= 1 for share in (shares if isinstance(shares, tuple) else (shares,)))
+
+
+def sliceable(options: Options) -> bool:
+    """Trimming looks at the whole tensor, and so does the L1 norm."""
+    return options["rescale"] != "l1" and (keeps_all(options) or options["scope"] == "model")
+
+
+def survey(options: Options) -> tuple[Pass, ...]:
+    """With ``scope=model`` the trimming threshold of each side comes from all its changes together."""
+    if options["scope"] == "tensor" or keeps_all(options):
+        return ()
+    from strategies.model_quantiles import quantile_passes
+
+    return quantile_passes("trim", _magnitudes, _threshold_rank)
+
+
+def _magnitudes(base: Tensor | None, sides: Sequence[Tensor], options: Options, context: Context) -> Iterator[Tensor]:
+    return (change.abs() for change in changes(base, sides))
+
+
+def _threshold_rank(options: Options, side: int, count: int) -> tuple[int]:
+    """The paper's (m - k)-th smallest magnitude, which keeps k + 1."""
+    from strategies.selection import kept_count
+
+    share = options["density"][side] if isinstance(options["density"], tuple) else options["density"]
+    return (max(0, count - kept_count(share, count) - 1),)
+
+
+STRATEGY = task_vector_strategy(
+    delta,
+    name="ties",
+    summary="trim small changes, elect a sign, average the changes that agree with it",
+    formula="R = B + scale * mean of those w_i s_i whose sign is that of sum w_i s_i, s_i = largest `density` of d_i",
+    when="a safe default for a three-way merge: changes that contradict each other do not cancel to nothing",
+    reference="Yadav et al. 2023, TIES-Merging, arXiv:2306.01708",
+    options=(
+        WEIGHTS,
+        density(1.0, "share of each side's change that is kept, the largest magnitudes (the paper: 0.2)"),
+        NORMALIZE,
+        ELECT,
+        scope("trim each tensor, or the whole model at once as the paper does", "tensor", aliases=("trim",)),
+        rescale("none", "l1"),
+    ),
+    elementwise=sliceable,
+    survey=survey,
+    symmetric=True,
+)

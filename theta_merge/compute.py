@@ -1,0 +1,166 @@
+"""Compute: the bytes of a group that a strategy makes out of its versions, a slice at a time where it may.
+
+The only module here that imports torch.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from typing import Any
+
+import torch
+
+from strategies.apply import merged
+from strategies.contract import CannotMerge
+from strategies.contract import Context
+from strategies.contract import options_of_sides
+from theta_checkpoint.dtypes import DTYPES
+from theta_checkpoint.layout import element_count
+from theta_merge.outcome import BASE
+from theta_merge.outcome import Computed
+from theta_merge.storage_order import storage_axes
+from theta_store import values
+from theta_store.checkpoint import Checkpoint
+from theta_store.chunks import chunk_length
+from theta_store.chunks import chunk_ranges
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Values arrive as read-only arrays; no strategy writes to its inputs.
+warnings.filterwarnings("ignore", message=".*is not writable", category=UserWarning)
+
+SideData = Callable[[str, int], "torch.Tensor | None"]
+"""the Fisher information (or other side data) of a group, by group name and side"""
+
+
+@dataclass(frozen=True)
+class Computer:
+    """Reads versions and computes groups; may be used from several threads at once."""
+
+    checkpoints: Sequence[Checkpoint | None]
+    """one per side, base last"""
+    side_data: SideData = lambda name, side: None
+    statistics: Any = None
+
+    def chunks(self, group: Computed) -> Iterator[bytes]:
+        """The result's bytes in its storage order, cut into the chunks in which they are stored.
+
+        Raises :class:`strategies.contract.CannotMerge`, or whatever reading the values raises.
+        """
+        target = group.state
+        length = chunk_length(target.dtype, target.shape)
+        if _in_slices(group):
+            for slices, place in self._slices(group, length // DTYPES[target.dtype].itemsize):
+                yield _raw(self._merged(group, slices, place))
+            return
+        whole = self._merged(group, self._whole(group), Context(group.conflict.name))
+        data = _raw(whole.reshape(target.shape).permute(storage_axes(target.shape, target.strides)))
+        for start, size in chunk_ranges(len(data), length):
+            yield data[start : start + size]
+
+    def _versions(self, group: Computed) -> list[int]:
+        """Base and the sides that count, as numbers of :attr:`checkpoints`."""
+        return [BASE, *sides_of(group)]
+
+    def _checkpoint(self, version: int) -> Checkpoint:
+        found = self.checkpoints[version]
+        assert found is not None
+        return found
+
+    def _whole(self, group: Computed) -> list[torch.Tensor | None]:
+        name = group.conflict.name
+        return [
+            tensor_of(values.array(self._checkpoint(version), name)) if _has(group, version) else None
+            for version in self._versions(group)
+        ]
+
+    def _slices(self, group: Computed, count: int) -> Iterator[tuple[list[torch.Tensor | None], Context]]:
+        """Every version's next slice, and its place in the group."""
+        name = group.conflict.name
+        present = [version for version in self._versions(group) if _has(group, version)]
+        total = element_count(group.state.shape)
+        offset = 0
+        for arrays in zip(*(values.slices(self._checkpoint(v), name, count) for v in present), strict=True):
+            tensors: list[torch.Tensor | None] = [tensor_of(array) for array in arrays]
+            if BASE not in present:
+                tensors.insert(0, None)
+            yield tensors, Context(name, offset=offset, total=total)
+            offset += len(arrays[0])
+
+    def _merged(self, group: Computed, versions: Sequence[torch.Tensor | None], place: Context) -> torch.Tensor:
+        base, *sides = versions
+        kept = sides_of(group)
+        output = torch_dtype(group.state.dtype)
+        if base is not None:
+            # The strategy rounds to base's dtype: where the result is to be wider, base goes there first.
+            base = base.to(_roomy(base.dtype, output))
+        context = Context(
+            place.group,
+            offset=place.offset,
+            total=place.total,
+            sides=kept,
+            statistics=self.statistics,
+            side_data=tuple(self.side_data(place.group, side) for side in kept),
+        )
+        options = options_of_sides(group.choice.strategy, group.choice.options, kept, len(group.conflict.sides))
+        present = [side for side in sides if side is not None]
+        result = merged(group.choice.strategy, base, present, options, context)
+        if result.dtype == output:
+            return result
+        narrow = result.to(output)
+        if not options["allow_nonfinite"] and not bool(torch.isfinite(narrow.float()).all()):
+            raise CannotMerge(place.group, f"the result is too large for {group.state.dtype}")
+        return narrow
+
+
+def sides_of(group: Computed) -> tuple[int, ...]:
+    """The sides that go to the strategy: those that changed, unless it wants all."""
+    if group.choice.options["shortcuts"]:
+        return group.conflict.changed
+    return tuple(i for i, state in enumerate(group.conflict.sides) if state is not None)
+
+
+def _has(group: Computed, version: int) -> bool:
+    return (group.conflict.base if version == BASE else group.conflict.sides[version]) is not None
+
+
+def _in_slices(group: Computed) -> bool:
+    """Whether the group may be computed a slice at a time; slices run in C order."""
+    strategy = group.choice.strategy
+    return strategy.elementwise(group.choice.options) and not strategy.side_data and not group.state.strides
+
+
+def torch_dtype(dtype: str) -> torch.dtype:
+    """The torch type for a dtype of :data:`theta_checkpoint.dtypes.DTYPES`."""
+    found: torch.dtype = getattr(torch, DTYPES[dtype].numpy)
+    return found
+
+
+def tensor_of(array: NDArray[Any]) -> torch.Tensor:
+    """The array as a tensor that shares its memory; bfloat16 and float8 by their bits."""
+    import numpy
+
+    if array.dtype.kind not in "Vf" or array.dtype.itemsize > 2 or array.dtype == numpy.float16:
+        return torch.from_numpy(array)
+    bits = torch.from_numpy(array.view(numpy.int16 if array.dtype.itemsize == 2 else numpy.uint8))
+    return bits.view(getattr(torch, array.dtype.name))
+
+
+def _raw(tensor: torch.Tensor) -> bytes:
+    flat = tensor.detach().contiguous().reshape(-1)
+    if flat.is_complex():
+        flat = torch.view_as_real(flat).reshape(-1)
+    return flat.view(torch.uint8).numpy().tobytes()
+
+
+def _roomy(base: torch.dtype, output: torch.dtype) -> torch.dtype:
+    """The type to which the strategy shall round, so that the result's own rounding loses nothing twice."""
+    if base == output or base.itemsize > output.itemsize:
+        return base
+    return output if output.itemsize > base.itemsize else torch.float32

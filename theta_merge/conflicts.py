@@ -1,0 +1,77 @@
+"""Conflict records: what a merge left open in a file, kept under ``.git/theta/conflicts`` until it is resolved.
+
+A record belongs to three versions, named by their roots, so one that outlived its merge is never mistaken for
+a new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+
+from theta_merge.choices import Choice
+from theta_merge.outcome import Open
+from theta_merge.outcome import Versions
+
+
+@dataclass(frozen=True)
+class Conflicts:
+    """The records of one working tree."""
+
+    folder: Path
+    """``.git/theta/conflicts``"""
+
+    def path(self, checkpoint: str) -> Path:
+        """Where the record of a checkpoint lies."""
+        return self.folder / f"{checkpoint}.json"
+
+    def write(
+        self, checkpoint: str, versions: Versions, still_open: Iterable[Open], choices: Mapping[str, Choice]
+    ) -> None:
+        """Record what is open and what was chosen; a record that cannot be written is no reason to stop."""
+        record = {
+            "version": 1,
+            "path": checkpoint,
+            "roots": roots(versions),
+            "conflicts": [{**item.conflict.as_json(), "why": item.why} for item in still_open],
+            "choices": {name: choice.as_json() for name, choice in sorted(choices.items())},
+        }
+        path = self.path(checkpoint)
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_name(f".{path.name}.partial")
+            partial.write_text(json.dumps(record, indent=1) + "\n")
+            os.replace(partial, path)
+
+    def read(self, checkpoint: str) -> Record | None:
+        """The record of a checkpoint; None if there is none or it is damaged."""
+        try:
+            facts = json.loads(self.path(checkpoint).read_text())
+            return Record(facts["roots"], facts["choices"], facts["conflicts"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def remove(self, checkpoint: str) -> None:
+        """Forget a checkpoint's record."""
+        with contextlib.suppress(OSError):
+            self.path(checkpoint).unlink()
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a merge left open."""
+
+    roots: list[str | None]
+    choices: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    conflicts: list[dict[str, object]] = field(default_factory=list)
+
+
+def roots(versions: Versions) -> list[str | None]:
+    """What names a set of versions: the root of base and of every side."""
+    return [version.root if version else None for version in (versions.base, *versions.sides)]

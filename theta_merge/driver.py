@@ -1,0 +1,159 @@
+"""The merge driver: three manifests become one, in the file that git names first.
+
+Run by git as ``python -E -P -m theta_merge.driver %O %A %B %L %P %S %X %Y``. Whatever happens, ``%A`` holds a
+valid manifest afterwards: never text markers. Exit 0: merged; 1: conflicts, ours kept for them; 129: git shall
+stop (before git 2.42 it takes that for a conflict, and ours is untouched).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from strategies.contract import MergeError
+from theta_checkpoint.failure import Failure
+from theta_checkpoint.manifest import BadManifest
+from theta_checkpoint.manifest import Manifest
+from theta_git.repository import Repository
+from theta_merge.choices import Choice
+from theta_merge.choices import choice
+from theta_merge.conflicts import Conflicts
+from theta_merge.decide import decided_groups
+from theta_merge.outcome import Versions
+from theta_merge.report import conflict_report
+from theta_merge.settle import Settled
+from theta_merge.settle import settled
+from theta_merge.sources import manifest_of
+from theta_merge.wishes import wish
+from theta_store.store import Store
+
+MERGED, CONFLICT, STOP = 0, 1, 129
+MARKER_SIZE = 7
+"""conflict markers of a merge that the user sees; internal merges of merge bases have longer ones"""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What git asks of the driver."""
+
+    base: Path
+    ours: Path
+    theirs: Path
+    marker_size: int
+    path: str
+    """of the checkpoint in the repository"""
+    labels: tuple[str, str]
+    """how the operation calls ours and theirs"""
+
+
+def request_of(arguments: Sequence[str]) -> Request:
+    """The request in a driver's arguments; git before 2.44 leaves ``%X`` and ``%Y`` as they are."""
+    base, ours, theirs, marker_size, path, *labels = arguments
+    named = [label for label in labels[1:3] if label and not label.startswith("%")]
+    return Request(
+        Path(base),
+        Path(ours),
+        Path(theirs),
+        int(marker_size),
+        path,
+        (named[0], named[1]) if len(named) == 2 else ("ours", "theirs"),
+    )
+
+
+def merge(request: Request, repository: Repository) -> int:
+    """Merge into ``request.ours``; the exit code for git."""
+    store = Store.at(repository.theta_dir)
+    versions = _versions(request, store)
+    if versions is None:
+        return CONFLICT
+    default = _default(request, versions, repository)
+    choices = dict.fromkeys(_conflicting(versions), default) if default else {}
+    result = settled(versions, choices, store, _preferred(default, versions))
+    _write(request.ours, bytes(result.manifest))
+    return _reported(request, versions, choices, result, repository)
+
+
+def _versions(request: Request, store: Store) -> Versions | None:
+    """The three versions; None, after a message, where one cannot be read."""
+    found: list[Manifest | None] = []
+    for side, file in (("base", request.base), ("ours", request.ours), ("theirs", request.theirs)):
+        try:
+            found.append(manifest_of(file.read_bytes(), store))
+        except BadManifest as error:
+            _say(f"{request.path}: the manifest of {side} is damaged ({error}); ours is kept as it is")
+            return None
+    base, ours, theirs = found
+    if ours is None or theirs is None:
+        _say(f"{request.path}: one side is an empty file; ours is kept as it is")
+        return None
+    return Versions(base, (ours, theirs))
+
+
+def _conflicting(versions: Versions) -> list[str]:
+    return [decision.name for decision in decided_groups(versions.base, versions.sides) if decision.side is None]
+
+
+def _default(request: Request, versions: Versions, repository: Repository) -> Choice | None:
+    """What settles every conflict that nothing else settles, if the user said so."""
+    asked = wish(request.path, os.environ, repository)
+    return choice(asked.strategy, asked.options, len(versions.sides)) if asked else None
+
+
+def _preferred(default: Choice | None, versions: Versions) -> int:
+    """The side whose values stand where several changed them: theirs, if theirs is what was asked for."""
+    return len(versions.sides) - 1 if default and default.strategy.selects == "theirs" else 0
+
+
+def _reported(
+    request: Request,
+    versions: Versions,
+    choices: dict[str, Choice],
+    result: Settled,
+    repository: Repository,
+) -> int:
+    """Tell what is open, on stderr and in the record; the exit code."""
+    conflicts = Conflicts(repository.git_dir / "theta" / "conflicts")
+    if request.marker_size <= MARKER_SIZE:
+        for line in conflict_report(request.path, result, len(decided_groups(versions.base, versions.sides))):
+            _say(line)
+    if not result.open:
+        conflicts.remove(request.path)
+        return MERGED
+    if request.marker_size <= MARKER_SIZE:
+        conflicts.write(request.path, versions, result.open, choices)
+    return CONFLICT
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Replace the file as a whole: killed at any point, it holds ours or the result."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_bytes(content)
+    os.replace(partial, path)
+
+
+def _say(line: str) -> None:
+    print(f"theta: {line}", file=sys.stderr)
+
+
+def main() -> int:
+    """Run as git's merge driver."""
+    if len(sys.argv) < 6:
+        _say("this command is run by git itself, as its merge driver")
+        return STOP
+    try:
+        return merge(request_of(sys.argv[1:]), Repository())
+    except (Failure, MergeError) as error:
+        _say(f"{sys.argv[5]}: {error}")
+    except KeyboardInterrupt:
+        _say(f"{sys.argv[5]}: interrupted; ours is kept as it is")
+    except Exception:
+        traceback.print_exc()
+    return STOP
+
+
+if __name__ == "__main__":
+    sys.exit(main())

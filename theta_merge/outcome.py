@@ -1,0 +1,211 @@
+"""Outcome: what each name is after the merge, and into whose file that fits. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+
+from theta_checkpoint.manifest import Manifest
+from theta_checkpoint.manifest import Tensor
+from theta_checkpoint.manifest import TiedTensor
+from theta_merge.choices import Choice
+from theta_merge.choices import obstacle
+from theta_merge.decide import Decision
+from theta_merge.decide import decided_groups
+from theta_merge.decide import decided_values
+from theta_merge.decide import described_state
+from theta_merge.decide import side_name
+
+BASE = -1
+"""stands for the common ancestor where a side's number stands for a side"""
+
+
+@dataclass(frozen=True)
+class Versions:
+    """The manifests that are merged."""
+
+    base: Manifest | None
+    sides: tuple[Manifest, ...]
+
+    def __getitem__(self, version: int) -> Manifest | None:
+        return self.base if version == BASE else self.sides[version]
+
+    def state(self, version: int, name: str) -> Tensor | TiedTensor | None:
+        """What a version says of a name, ties as ties."""
+        manifest = self[version]
+        return (manifest.groups.get(name) or manifest.aliases.get(name)) if manifest else None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A name that is as one version has it."""
+
+    version: int
+    state: Tensor | TiedTensor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A group that a strategy computes."""
+
+    conflict: Decision
+    choice: Choice
+    state: Tensor
+    """name, dtype, shape and strides of the result; its digest is not known yet"""
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A name that is still a conflict."""
+
+    conflict: Decision
+    why: str | None = None
+    """why the choice made for it does not settle it; None where none was made"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything that can be said of a merge before a value is read."""
+
+    versions: Versions
+    groups: Mapping[str, Taken | Computed]
+    frame: int
+    """the side whose file, with other values, is the result"""
+    open: tuple[Open, ...]
+    """conflicts that remain; :attr:`groups` has ours for them"""
+    notes: tuple[str, ...] = field(default=())
+    """what the user should know: values that do not follow the three-way rules"""
+
+    @property
+    def skeleton_of(self) -> Manifest:
+        """The manifest whose skeleton, aliases and values the result has."""
+        return self.versions.sides[self.frame]
+
+    @property
+    def computed(self) -> list[Computed]:
+        """The groups for which values must be read, sorted by name."""
+        return [group for _, group in sorted(self.groups.items()) if isinstance(group, Computed)]
+
+
+def outcome(
+    versions: Versions, choices: Mapping[str, Choice], preferred: int = 0, refused: Mapping[str, str] | None = None
+) -> Outcome:
+    """What the merge gives when conflicts are settled by ``choices`` (by group name).
+
+    ``preferred`` is the side whose values (epoch, ...) stand where several sides changed them; ``refused`` says
+    why a choice turned out not to settle its group.
+    """
+    groups: dict[str, Taken | Computed] = {}
+    still_open: list[Open] = []
+    for decision in decided_groups(versions.base, versions.sides):
+        why = refused.get(decision.name) if refused else None
+        settled, why = _settled(decision, versions, None if why else choices.get(decision.name), why)
+        groups[decision.name] = settled
+        if decision.side is None and (why or decision.name not in choices):
+            still_open.append(Open(decision, why))
+    frames = [side for side, manifest in enumerate(versions.sides) if _fits(groups, manifest)]
+    if not frames:
+        misfits = list(_kept_in_ours(groups, versions))
+        still_open = sorted({item.conflict.name: item for item in (*misfits, *still_open)}.values(), key=_name)
+        frames = [0]
+    frame = _frame(frames, versions, preferred)
+    return Outcome(
+        versions, _restrided(groups, versions.sides[frame]), frame, tuple(still_open), tuple(_notes(versions, frame))
+    )
+
+
+def _name(item: Open) -> str:
+    return item.conflict.name
+
+
+def _settled(
+    decision: Decision, versions: Versions, choice: Choice | None, why: str | None
+) -> tuple[Taken | Computed, str | None]:
+    """What a name becomes; beside it, why the choice does not settle the conflict."""
+    if decision.side is not None:
+        return Taken(decision.side, versions.state(decision.side, decision.name)), None
+    ours = Taken(0, versions.state(0, decision.name))
+    if choice is None:
+        return ours, why
+    if why := obstacle(choice, decision):
+        return ours, why
+    if selected := choice.strategy.selects:
+        version = {"base": BASE, "ours": 0, "theirs": len(versions.sides) - 1}[selected]
+        return Taken(version, versions.state(version, decision.name)), None
+    return Computed(decision, choice, _target(decision)), None
+
+
+def _target(decision: Decision) -> Tensor:
+    """The result's dtype is decided three-way like everything else; ours where each side has its own."""
+    states = [state for state in decision.sides if isinstance(state, Tensor)]
+    base = decision.base.dtype if isinstance(decision.base, Tensor) else None
+    changed = list(dict.fromkeys(state.dtype for state in states if state.dtype != base))
+    first = states[0]
+    dtype = changed[0] if len(changed) == 1 else first.dtype
+    return Tensor(decision.name, dtype, first.shape, "", first.strides)
+
+
+def _fits(groups: Mapping[str, Taken | Computed], manifest: Manifest) -> bool:
+    """Whether the merged groups and ties are those of a manifest, whatever their values."""
+    return _structure(group.state for group in groups.values()) == _structure(
+        (*manifest.groups.values(), *manifest.aliases.values())
+    )
+
+
+def _structure(states: Iterable[Tensor | TiedTensor | None]) -> set[object]:
+    return {
+        (state.name, state.dtype, state.shape) if isinstance(state, Tensor) else state
+        for state in states
+        if state is not None
+    }
+
+
+def _kept_in_ours(groups: dict[str, Taken | Computed], versions: Versions) -> Iterable[Open]:
+    """Bring ``groups`` back to the structure of ours; yield what has to stay a conflict for it."""
+    decisions = {decision.name: decision for decision in decided_groups(versions.base, versions.sides)}
+    for name, group in list(groups.items()):
+        ours = versions.state(0, name)
+        if _structure([group.state]) != _structure([ours]):
+            groups[name] = Taken(0, ours)
+            yield Open(decisions[name], "neither side's file has exactly the merged groups; take one side")
+
+
+def _frame(frames: Sequence[int], versions: Versions, preferred: int) -> int:
+    """Of the sides whose file fits: the preferred one if it changed what is no tensor, else the first that did."""
+    base = versions.base.skeleton if versions.base else None
+    changed = [side for side in frames if versions.sides[side].skeleton != base]
+    if preferred in changed or (preferred in frames and not changed):
+        return preferred
+    return changed[0] if changed else frames[0]
+
+
+def _restrided(groups: Mapping[str, Taken | Computed], frame: Manifest) -> dict[str, Taken | Computed]:
+    """Computed groups in the storage order of the file they are poured into."""
+    placed: dict[str, Taken | Computed] = {}
+    for name, group in groups.items():
+        if isinstance(group, Computed):
+            state = group.state
+            strides = frame.groups[name].strides
+            group = Computed(
+                group.conflict, group.choice, Tensor(name, state.dtype, state.shape, state.digest, strides)
+            )
+        placed[name] = group
+    return placed
+
+
+def _notes(versions: Versions, frame: int) -> Iterable[str]:
+    """Where the values of the result are not what the three-way rules say."""
+    stands = versions.sides[frame].values
+    for decision in decided_values(versions.base, versions.sides):
+        states = (decision.base, *decision.sides)
+        wanted = None if decision.side is None else decision.sides[decision.side]
+        if decision.side is not None and wanted == stands.get(decision.name):
+            continue
+        listed = ", ".join(
+            f"{label} {described_state(state)}"
+            for label, state in zip(("base", *map(side_name, range(len(versions.sides)))), states, strict=True)
+        )
+        yield f"value {decision.name}: {listed}; it follows {side_name(frame)}"

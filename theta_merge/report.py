@@ -1,0 +1,52 @@
+"""Reports: what a merge tells on the terminal. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+from theta_merge.decide import Decision
+from theta_merge.decide import described_state
+from theta_merge.decide import side_name
+from theta_merge.outcome import Open
+from theta_merge.settle import Settled
+
+LISTED = 10
+"""conflicts named one by one"""
+
+
+def conflict_report(path: str, result: Settled, total: int) -> Iterator[str]:
+    """One line per fact about a merged checkpoint: values that gave way, open conflicts, what to type."""
+    for note in result.notes:
+        yield f"{path}: {note}"
+    if not result.open:
+        return
+    groups = "parameter group" if total == 1 else "parameter groups"
+    yield f"{path}: {len(result.open)} of {total} {groups} in conflict; ours kept for them, all else is merged"
+    for item in result.open[:LISTED]:
+        yield f"    {described_conflict(item)}"
+    if len(result.open) > LISTED:
+        yield f"    ... and {len(result.open) - LISTED} more"
+    yield f"resolve with: git theta resolve {shlex.quote(path)} --strategy NAME  (list: git theta strategies)"
+
+
+def described_conflict(item: Open) -> str:
+    """One conflict in one line."""
+    conflict = item.conflict
+    why = f" ({item.why})" if item.why else ""
+    return f"{conflict.name}: {what_happened(conflict)}{why}"
+
+
+def what_happened(conflict: Decision) -> str:
+    """What each side did: ``both changed F32[2,3]``, or side by side where they did different things."""
+    states = dict.fromkeys(described_state(conflict.sides[side]) for side in conflict.changed)
+    if conflict.kind == "changed-deleted":
+        deleted = next(side for side in conflict.changed if conflict.sides[side] is None)
+        changed = next(side for side in conflict.changed if conflict.sides[side] is not None)
+        return f"{side_name(changed)} changed it, {side_name(deleted)} deleted it"
+    verb = "added" if conflict.kind == "both-added" else "changed"
+    if len(states) == 1:
+        return f"both {verb} {next(iter(states))}"
+    return ", ".join(
+        f"{side_name(side)} {verb} it to {described_state(conflict.sides[side])}" for side in conflict.changed
+    )

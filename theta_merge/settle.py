@@ -1,0 +1,164 @@
+"""Settle: an outcome becomes a manifest; what strategies compute goes to the store as new objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from strategies.contract import CannotMerge
+from theta_checkpoint.manifest import Manifest
+from theta_checkpoint.manifest import Recipe
+from theta_checkpoint.manifest import Tensor
+from theta_merge.choices import Choice
+from theta_merge.decide import own_tensor
+from theta_merge.outcome import Computed
+from theta_merge.outcome import Open
+from theta_merge.outcome import Outcome
+from theta_merge.outcome import Taken
+from theta_merge.outcome import Versions
+from theta_merge.outcome import outcome
+from theta_merge.storage_order import storage_axes
+from theta_store import sketches
+from theta_store import values
+from theta_store.checkpoint import StoredCheckpoint
+from theta_store.chunks import WORKERS
+from theta_store.chunks import chunk_length
+from theta_store.chunks import chunk_ranges
+from theta_store.intake import Intake
+from theta_store.intake import taken_in
+from theta_store.store import Store
+
+if TYPE_CHECKING:
+    from theta_merge.compute import SideData
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A merge that is done: always a valid manifest, and what is still a conflict in it."""
+
+    manifest: Manifest
+    open: tuple[Open, ...]
+    notes: tuple[str, ...]
+
+
+def settled(
+    versions: Versions,
+    choices: Mapping[str, Choice],
+    store: Store,
+    preferred: int = 0,
+    side_data: SideData | None = None,
+) -> Settled:
+    """The merge under these choices, its new values stored; a group that cannot be computed stays ours and open.
+
+    Only conflicting groups are read. The result does not depend on the number of threads.
+    """
+    wanted = outcome(versions, choices, preferred)
+    made, refused = _computed(wanted, store, side_data)
+    if refused:
+        frame = wanted.frame
+        wanted = outcome(versions, choices, preferred, refused)
+        if wanted.frame != frame:
+            made, _ = _computed(wanted, store, side_data)
+    return _stored(wanted, made, store)
+
+
+def readable(manifest: Manifest, store: Store) -> StoredCheckpoint:
+    """A stored checkpoint in which tied names can be read as tensors of their own."""
+    own = {name: own_tensor(tied, manifest) for name, tied in manifest.aliases.items()}
+    extra = {name: tensor for name, tensor in own.items() if isinstance(tensor, Tensor)}
+    return StoredCheckpoint(replace(manifest, groups={**manifest.groups, **extra}), store.objects)
+
+
+def _computed(wanted: Outcome, store: Store, side_data: SideData | None) -> tuple[dict[str, Intake], dict[str, str]]:
+    """What was computed and stored, and why other groups could not be, both by name."""
+    if not wanted.computed:
+        return {}, {}
+    from theta_merge.compute import Computer
+
+    versions = (*wanted.versions.sides, wanted.versions.base)
+    checkpoints = [readable(version, store) if version else None for version in versions]
+    computer = Computer(checkpoints, side_data) if side_data else Computer(checkpoints)
+
+    def one(group: Computed) -> Intake | str:
+        try:
+            return taken_in(computer.chunks(group), group.state.dtype, store.objects)
+        except CannotMerge as error:
+            return str(error).removeprefix(f"group {group.state.name!r}: ")
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        results = dict(zip((g.state.name for g in wanted.computed), pool.map(one, wanted.computed), strict=True))
+    made = {name: result for name, result in results.items() if isinstance(result, Intake)}
+    return made, {name: result for name, result in results.items() if isinstance(result, str)}
+
+
+def _stored(wanted: Outcome, made: Mapping[str, Intake], store: Store) -> Settled:
+    """The manifest of an outcome whose computed groups are stored."""
+    new = {**made, **_reordered(wanted, store)}
+    frame = wanted.skeleton_of
+    groups = {name: replace(tensor, digest=_digest(wanted.groups[name], new)) for name, tensor in frame.groups.items()}
+    digests = {*(tensor.digest for tensor in groups.values()), frame.skeleton}
+    fresh = {intake.digest: intake for intake in new.values()}
+    recipes = _recipes(wanted, digests, fresh)
+    rows = _rows(wanted, digests, fresh, store)
+    manifest = replace(frame, groups=groups, recipes=recipes, sketches=store.objects.write(rows) if rows else None)
+    store.registry.remember(
+        recipes=[intake.recipe for intake in fresh.values()],
+        sketches=[(intake.digest, intake.sketch) for intake in fresh.values()],
+    )
+    same = next((side for side in wanted.versions.sides if side.root == manifest.root), manifest)
+    return Settled(same, wanted.open, wanted.notes)
+
+
+def _digest(group: Taken | Computed, new: Mapping[str, Intake]) -> str:
+    assert isinstance(group.state, Tensor)
+    return new[group.state.name].digest if group.state.name in new else group.state.digest
+
+
+def _reordered(wanted: Outcome, store: Store) -> dict[str, Intake]:
+    """Groups taken from a version that stores their elements in another order than the file they go into."""
+    found: dict[str, Intake] = {}
+    for name, tensor in wanted.skeleton_of.groups.items():
+        group = wanted.groups[name]
+        if isinstance(group, Taken) and isinstance(group.state, Tensor) and group.state.strides != tensor.strides:
+            version = wanted.versions[group.version]
+            assert version is not None
+            found[name] = taken_in(_chunks_in_order(readable(version, store), tensor), tensor.dtype, store.objects)
+    return found
+
+
+def _chunks_in_order(checkpoint: StoredCheckpoint, target: Tensor) -> Iterator[bytes]:
+    array = values.array(checkpoint, target.name)
+    data = array.transpose(storage_axes(target.shape, target.strides)).tobytes()
+    for start, length in chunk_ranges(len(data), chunk_length(target.dtype, target.shape)):
+        yield data[start : start + length]
+
+
+def _recipes(wanted: Outcome, digests: Iterable[str], fresh: Mapping[str, Intake]) -> dict[str, Recipe]:
+    """How to restore every digest, and every base that an incremental encoding leans on."""
+    known: dict[str, Recipe] = {}
+    for version in (wanted.versions.base, *wanted.versions.sides):
+        known.update(version.recipes if version else {})
+    known.update({digest: intake.recipe for digest, intake in fresh.items()})
+    found: dict[str, Recipe] = {}
+    pending = [digest for digest in digests if digest in known]
+    while pending:
+        recipe = known[pending.pop()]
+        found[recipe.digest] = recipe
+        if recipe.base and recipe.base in known and recipe.base not in found:
+            pending.append(recipe.base)
+    return found
+
+
+def _rows(wanted: Outcome, digests: set[str], fresh: Mapping[str, Intake], store: Store) -> bytes:
+    """The sketches of the merged groups, as far as they are here."""
+    rows = {digest: intake.sketch for digest, intake in fresh.items()}
+    for version in (wanted.versions.base, *wanted.versions.sides):
+        if version:
+            for digest, sketch in StoredCheckpoint(version, store.objects).sketches.items():
+                rows.setdefault(digest, sketches.row(digest, sketch))
+    return b"".join(row for digest, row in sorted(rows.items()) if digest in digests)

@@ -1,0 +1,25 @@
+"""Sources: what git hands to a merge as manifests, whatever was committed."""
+
+from __future__ import annotations
+
+from theta_checkpoint.layout import BytesSource
+from theta_checkpoint.manifest import Manifest
+from theta_checkpoint.manifest import is_manifest
+from theta_checkpoint.manifest import parse
+from theta_store.capture import captured
+from theta_store.capture import identified
+from theta_store.store import Store
+
+
+def manifest_of(blob: bytes, store: Store) -> Manifest | None:
+    """The manifest in a blob; None for an empty one, which is how git says that a version does not exist.
+
+    A checkpoint that was committed before it was tracked is captured into the store. Raises
+    :class:`theta_checkpoint.manifest.BadManifest` for a damaged manifest.
+    """
+    if not blob:
+        return None
+    if is_manifest(blob):
+        return parse(blob)
+    source = BytesSource(blob)
+    return captured(source, identified(source), store)

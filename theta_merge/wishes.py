@@ -11,6 +11,8 @@ from theta_merge.choices import options_of
 
 STRATEGY = "GIT_THETA_STRATEGY"
 OPTIONS = "GIT_THETA_OPTIONS"
+SIDES = "GIT_THETA_SIDES"
+"""the commits that are merged, ours first: where side data such as Fisher information is looked for"""
 
 
 @dataclass(frozen=True)

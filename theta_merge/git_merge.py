@@ -1,0 +1,121 @@
+"""git merge --strategy NAME: what git runs as ``git-merge-NAME [--OPTION=VALUE...] BASES -- HEAD REMOTES``.
+
+Ordinary files merge as git's own default merges them, because git itself merges them (``git merge-tree``); it
+calls our merge driver for checkpoints and hands it the strategy through the environment. Exit 0: merged,
+1: conflicts are in the index, 2: cannot merge, git goes back.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import traceback
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from strategies.contract import MergeError
+from theta_checkpoint.failure import Failure
+from theta_git.repository import Repository
+from theta_merge.choices import choice
+from theta_merge.choices import options_of
+from theta_merge.ordinary import Pair
+from theta_merge.ordinary import merged_tree
+from theta_merge.ordinary import put_into_working_tree
+from theta_merge.wishes import OPTIONS
+from theta_merge.wishes import SIDES
+from theta_merge.wishes import STRATEGY
+
+MERGED, CONFLICT, CANNOT = 0, 1, 2
+PREFIX = "git-merge-"
+ANY = "theta"
+"""``git-merge-theta`` takes the strategy as an option"""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What git asks of a merge strategy."""
+
+    strategy: str | None
+    options: Mapping[str, object]
+    bases: tuple[str, ...]
+    head: str
+    remotes: tuple[str, ...]
+
+
+class BadRequest(Failure):
+    """The arguments are not those that git gives to a merge strategy."""
+
+
+def request_of(program: str, arguments: Sequence[str]) -> Request:
+    """The request in the arguments of ``git-merge-NAME``; raises :class:`BadRequest`."""
+    words = [word for word in arguments if word.startswith("--") and word != "--"]
+    rest = arguments[len(words) :]
+    if "--" not in rest or len(rest) < rest.index("--") + 3:
+        raise BadRequest(f"this command is run by git itself: git merge --strategy {_name(program)} BRANCH")
+    middle = rest.index("--")
+    options = options_of([word.removeprefix("--") for word in words])
+    name = _name(program)
+    strategy = str(options.pop("strategy", "")) or None if name == ANY else name
+    return Request(strategy, options, tuple(rest[:middle]), rest[middle + 1], tuple(rest[middle + 2 :]))
+
+
+def merge(request: Request, repository: Repository) -> int:
+    """Merge into the index and the working tree; the exit code for git."""
+    _check(request)
+    if staged := repository.output("diff-index", "--cached", "--name-only", "HEAD", "--").decode(errors="replace"):
+        _say("your local changes to the following files would be overwritten by merge:")
+        print(f"\t{staged.rstrip()}\nPlease commit your changes or stash them before you merge.", file=sys.stderr)
+        return CANNOT
+    if len(request.remotes) > 1:
+        raise BadRequest("several branches at once are not merged yet; merge them one after the other")
+    pair = Pair(request.bases, request.head, request.remotes[0])
+    tree = merged_tree(pair, {**os.environ, **_exported(request, repository)}, repository)
+    for message in tree.messages:
+        print(message)
+    sys.stdout.flush()
+    put_into_working_tree(tree, request.head, repository)
+    return CONFLICT if tree.conflicts else MERGED
+
+
+def _check(request: Request) -> None:
+    """Refuse an unknown strategy or option before anything is touched."""
+    if request.strategy:
+        choice(request.strategy, request.options, len(request.remotes) + 1)
+
+
+def _exported(request: Request, repository: Repository) -> dict[str, str]:
+    """What the merge driver reads from its environment."""
+    sides = repository.output("rev-parse", request.head, *request.remotes).decode().split()
+    exported = {SIDES: " ".join(sides)}
+    if request.strategy:
+        exported[STRATEGY] = request.strategy
+        exported[OPTIONS] = shlex.join(f"{name}={value}" for name, value in request.options.items())
+    return exported
+
+
+def _name(program: str) -> str:
+    return Path(program).name.removeprefix(PREFIX).removesuffix(".exe")
+
+
+def _say(line: str) -> None:
+    print(f"theta: {line}", file=sys.stderr)
+
+
+def main() -> int:
+    """Run as git's merge strategy, named by the program's own name."""
+    try:
+        return merge(request_of(sys.argv[0], sys.argv[1:]), Repository())
+    except (Failure, MergeError) as error:
+        _say(str(error))
+    except KeyboardInterrupt:
+        _say("interrupted; nothing was merged")
+    except Exception:
+        traceback.print_exc()
+    return CANNOT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

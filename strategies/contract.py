@@ -239,9 +239,8 @@ def check_sides(strategy: Strategy, options: Options, count: int) -> None:
     fewest, most = strategy.sides
     if count < fewest or (most is not None and count > most):
         bound = "exactly" if fewest == most else "at least" if count < fewest else "at most"
-        raise MergeError(
-            f"strategy {strategy.name!r} merges {bound} {most if bound == 'at most' else fewest} sides, not {count}"
-        )
+        limit = most if bound == "at most" else fewest
+        raise MergeError(f"strategy {strategy.name!r} merges {bound} {limit} side{'s'[: limit != 1]}, not {count}")
     for option in strategy.options:
         value = options[option.name]
         if isinstance(value, tuple) and len(value) != count:

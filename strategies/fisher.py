@@ -25,18 +25,23 @@ def merge(base: Tensor | None, sides: Sequence[Tensor], options: Options, contex
     """Sum of ``a_i F_i X_i`` over sum of ``a_i F_i``, elementwise; the weighted mean where no side has information."""
     import torch
 
+    from strategies.election import weighted_sum
+
     fishers = _fishers(sides, context)
-    floor = options["floor"] * (_mean(fishers) if options["relative"] else 1.0)
     scales = _scales(fishers, options, context)
+    floor = options["floor"] * (_mean(fishers) if options["relative"] else 1.0)
+    if floor:
+        floored = [options["favor"] == "none" or side == 0 for side in context.sides]
+        fishers = [fisher.clamp(min=floor) if low else fisher for fisher, low in zip(fishers, floored, strict=True)]
+    # Shares of at most 1: Fisher information is tiny, and its products would underflow float32.
+    unit = max(scale * fisher.max().item() for scale, fisher in zip(scales, fishers, strict=True)) or 1.0
     total, mass = torch.zeros_like(sides[0]), torch.zeros_like(sides[0])
-    plain, count = torch.zeros_like(sides[0]), sum(options["weights"])
-    for i, (side, fisher) in enumerate(zip(sides, fishers, strict=True)):
-        floored = fisher.clamp(min=floor) if options["favor"] == "none" or context.sides[i] == 0 else fisher
-        share = floored * scales[i]
+    for side, fisher, scale in zip(sides, fishers, scales, strict=True):
+        share = fisher * (scale / unit)
         total.addcmul_(share, side)
         mass.add_(share)
-        plain.add_(side, alpha=options["weights"][i] / count)
-    return torch.where(mass > 0, total / mass.clamp(min=torch.finfo(mass.dtype).tiny), plain)
+    plain = weighted_sum(sides, options["weights"], normalize=True)
+    return torch.where(mass > 0, total.div_(mass), plain)
 
 
 def _fishers(sides: Sequence[Tensor], context: Context) -> list[Tensor]:
@@ -65,14 +70,18 @@ def side_name(side: int) -> str:
 
 
 def _mean(fishers: Sequence[Tensor]) -> float:
-    return math.fsum(fisher.mean().item() for fisher in fishers) / len(fishers)
+    from strategies.reductions import total
+
+    return sum(map(total, fishers)) / sum(fisher.numel() for fisher in fishers)
 
 
 def _scales(fishers: Sequence[Tensor], options: Options, context: Context) -> list[float]:
     """``a_i``: the weight of each side over the norm of its Fisher."""
+    from strategies.reductions import norm
+
     norms = [1.0] * len(fishers)
     if options["normalize"] == "tensor":
-        norms = [fisher.double().norm().item() for fisher in fishers]
+        norms = [norm(fisher) for fisher in fishers]
     if options["normalize"] == "model":
         if "fisher_norms" not in context.statistics:
             raise CannotMerge(context.group, "normalize=model needs the Fisher norms of the whole model (a survey)")
@@ -87,7 +96,9 @@ def survey(options: Options) -> tuple[Pass, ...]:
 
 def _summary(base: Tensor | None, sides: Sequence[Tensor], options: Options, context: Context) -> list[float]:
     """Sum of squares of each side's Fisher in this group."""
-    return [fisher.double().square().sum().item() for fisher in _fishers(sides, context)]
+    from strategies.reductions import dot
+
+    return [dot(fisher, fisher) for fisher in _fishers(sides, context)]
 
 
 def _combine(summaries: Mapping[str, Any], options: Options, before: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -36,6 +36,18 @@ def l1_norm(values: Tensor) -> float:
     return math.fsum(part for (piece,) in _pieces(values) for part in _block_sums(piece.abs()))
 
 
+def row_dots(a: Tensor, b: Tensor) -> Tensor:
+    """The inner products of the slices along the last axis, which keeps length 1; float64."""
+    if a.numel() == a.shape[-1]:
+        return torch.full((*a.shape[:-1], 1), dot(a, b), dtype=torch.float64, device=a.device)
+    return (a.double() * b.double()).sum(dim=-1, keepdim=True)
+
+
+def row_norms(values: Tensor) -> Tensor:
+    """The L2 norms of the slices along the last axis, which keeps length 1; float64."""
+    return row_dots(values, values).sqrt_()
+
+
 def _pieces(*tensors: Tensor) -> Iterator[list[Tensor]]:
     flat = [tensor.reshape(-1) for tensor in tensors]
     for start in range(0, flat[0].numel(), _PIECE):

@@ -19,7 +19,11 @@ BUILT_IN = {
     "take-theirs": "strategies.take_theirs",
     "take-base": "strategies.take_base",
     "average": "strategies.average",
-    "fisher": "strategies.fisher",
+    "passthrough": "strategies.passthrough",
+    "slerp": "strategies.slerp",
+    "nuslerp": "strategies.nuslerp",
+    "multislerp": "strategies.multislerp",
+    "karcher": "strategies.karcher",
     "task-arithmetic": "strategies.task_arithmetic",
     "ties": "strategies.ties",
     "dare-linear": "strategies.dare_linear",
@@ -34,6 +38,10 @@ BUILT_IN = {
     "magmax": "strategies.magmax",
     "emr": "strategies.emr",
     "consensus": "strategies.consensus",
+    "model-stock": "strategies.model_stock",
+    "nearswap": "strategies.nearswap",
+    "arcee-fusion": "strategies.arcee_fusion",
+    "fisher": "strategies.fisher",
 }
 """Name to module; each module holds one object ``STRATEGY``."""
 

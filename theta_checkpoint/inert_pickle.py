@@ -17,10 +17,10 @@ from typing import Protocol
 
 from theta_checkpoint.layout import DamagedCheckpoint
 
-MAX_OPCODES = 64_000_000
-"""far above the 35 million of a state dict with a million tensors; about ten bytes of memory each"""
+MAX_OPCODES = 50_000_000
+"""a state dict of a million tensors has 30 million"""
 MAX_CREATED = 16_000_000
-"""memo entries, marks and containers: what costs a hundred bytes of memory for one byte of pickle"""
+"""memo entries, marks and containers, which cost a hundred bytes of memory for one byte of pickle"""
 
 
 class Readable(Protocol):
@@ -94,8 +94,22 @@ class _InertUnpickler(pickle._Unpickler):
     memo: dict[int, Any]
 
     def __init__(self, file: Readable) -> None:
-        super().__init__(_Counted(file), encoding="utf-8", errors="surrogateescape")
+        super().__init__(file, encoding="utf-8", errors="surrogateescape")
+        self.read, self.readline = file.read, file.readline
+        self.metastack = []
+        self.stack = []
+        self.append = self.stack.append
         self.created = 0
+
+    def load(self) -> object:
+        """Like the base class, but counts opcodes and ignores frames: they would only hide damage."""
+        dispatch, read = self.dispatch, self.read
+        try:
+            for _ in range(MAX_OPCODES):
+                dispatch[read(1)[0]](self)
+        except pickle._Stop as stop:  # type: ignore[attr-defined]
+            return stop.value
+        raise DamagedCheckpoint(f"pickle of more than {MAX_OPCODES} opcodes")
 
     def find_class(self, module: str, name: str) -> Global:
         if len(module) + len(name) > 1000:
@@ -169,26 +183,8 @@ class _InertUnpickler(pickle._Unpickler):
         self._set(values)
 
     def _bytearray(self) -> None:
-        size = int.from_bytes(self.read(8), "little")  # type: ignore[attr-defined]
-        self._create(self.read(size))  # type: ignore[attr-defined]
-
-
-class _Counted:
-    """A file that stops being read after too many opcodes: the unpickler reads each with ``read(1)``."""
-
-    def __init__(self, file: Readable) -> None:
-        self._read = file.read
-        self.readline = file.readline
-        self.opcodes = 0
-
-    def read(self, size: int) -> bytes:
-        self.opcodes += 1
-        if self.opcodes > MAX_OPCODES:
-            raise DamagedCheckpoint(f"pickle of more than {MAX_OPCODES} opcodes")
-        data = self._read(size)
-        if len(data) < size:
-            raise DamagedCheckpoint("the pickle is cut off")
-        return data
+        size = int.from_bytes(self.read(8), "little")
+        self._create(self.read(size))
 
 
 def _tuple(args: object) -> tuple[object, ...]:
@@ -219,7 +215,7 @@ _InertUnpickler.dispatch.update(
         pickle.NEWOBJ[0]: _InertUnpickler._call,
         pickle.NEWOBJ_EX[0]: _InertUnpickler._call_with_keywords,
         pickle.BUILD[0]: _InertUnpickler._build,
-        pickle.FRAME[0]: lambda self: self.read(8),  # frames only speed up reading, and would hide from the count
+        pickle.FRAME[0]: lambda self: self.read(8),
         pickle.BYTEARRAY8[0]: _InertUnpickler._bytearray,
         pickle.MEMOIZE[0]: lambda self: self._memoize(len(self.memo)),
         pickle.PUT[0]: lambda self: self._memoize(int(self.readline()[:12])),

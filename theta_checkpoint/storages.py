@@ -50,9 +50,7 @@ class TensorView:
 
     @property
     def span(self) -> int:
-        """Bytes from the first to behind the last element; 0 without elements."""
-        if 0 in self.shape:
-            return 0
+        """Bytes from the first to behind the last element, where there is one."""
         steps = sum((extent - 1) * stride for extent, stride in zip(self.shape, self.strides, strict=True))
         return (steps + 1) * DTYPES[self.dtype].itemsize
 
@@ -68,11 +66,11 @@ def owned(storage: Storage, views: Sequence[TensorView]) -> tuple[list[Group], l
     A flat group is named ``<first name>#storage``. Raises :class:`DamagedCheckpoint` for a view that reaches
     out of the storage.
     """
-    for view in views:
-        if view.offset + view.span > storage.length and view.span:
-            raise DamagedCheckpoint(f"tensor {view.name!r} reaches out of its storage")
-    empty = [Group(view.name, view.dtype, view.shape, storage.start, 0) for view in views if not view.span]
-    filled = sorted((view for view in views if view.span), key=lambda view: (-view.nbytes, view.name))
+    empty = [Group(view.name, view.dtype, view.shape, storage.start, 0) for view in views if 0 in view.shape]
+    filled = sorted((view for view in views if 0 not in view.shape), key=lambda view: (-view.nbytes, view.name))
+    for view in filled:
+        if view.offset + view.span > storage.length:
+            raise DamagedCheckpoint(f"tensor {view.name[:200]!r} reaches out of its storage")
     groups, aliases = _distinct(storage, filled) or _flat(storage, filled)
     return groups + empty, aliases
 
@@ -91,13 +89,14 @@ def _distinct(storage: Storage, views: Iterable[TensorView]) -> tuple[list[Group
     aliases = []
     for view in views:
         start = storage.start + view.offset
+        end = start + view.span
         above = bisect_right(starts, start)
         owner = owners[above - 1] if above else None
-        if owner and start + view.span <= owner.offset + owner.length:
+        if owner and end <= owner.offset + owner.length:
             strides = _strides_if_not_c_order(view)
             aliases.append(Alias(view.name, view.dtype, view.shape, owner.name, start - owner.offset, strides))
             continue
-        overlaps = (owner and start < owner.offset + owner.length) or bisect_left(starts, start + view.span) > above
+        overlaps = (owner and start < owner.offset + owner.length) or bisect_left(starts, end) > above
         if overlaps or not _is_dense(view):
             return None
         owners.insert(above, _group(storage, view))

@@ -6,11 +6,14 @@ import math
 from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from theta_checkpoint.dtypes import DTYPES
-from theta_diff.compare import NamedTensor
 from theta_diff.compare import Pair
 from theta_store.sketches import Sketch
+
+if TYPE_CHECKING:
+    from theta_diff.statistics import Statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +34,14 @@ class Change:
     """NaN values in old and in new"""
     infinities: tuple[int, int] = (0, 0)
     """infinite values in old and in new"""
+    statistics: Statistics | None = None
+    """all there is to know, where the values were read"""
 
 
 def is_measurable(pair: Pair) -> bool:
-    """Whether a distance between the two tensors means something: equal shapes, and numbers in both."""
-    return pair.old.shape == pair.new.shape and _is_numeric(pair.old) and _is_numeric(pair.new)
+    """Whether a distance between the two tensors means something: equal shapes, both real or both complex."""
+    kinds = [DTYPES[tensor.dtype].kind if tensor.dtype in DTYPES else None for tensor in (pair.old, pair.new)]
+    return pair.old.shape == pair.new.shape and None not in kinds and kinds.count("complex") != 1
 
 
 def estimates(pairs: Iterable[Pair], old: Mapping[str, Sketch], new: Mapping[str, Sketch]) -> dict[str, Change]:
@@ -43,7 +49,7 @@ def estimates(pairs: Iterable[Pair], old: Mapping[str, Sketch], new: Mapping[str
     found = {}
     for pair in pairs:
         before, after = old.get(pair.old.digest), new.get(pair.new.digest)
-        if before and after and _is_sketched(pair.old) and _is_sketched(pair.new):
+        if before and after and not pair.old.is_part and not pair.new.is_part:
             found[pair.new.name] = estimated(pair, before, after)
     return found
 
@@ -51,12 +57,12 @@ def estimates(pairs: Iterable[Pair], old: Mapping[str, Sketch], new: Mapping[str
 def estimated(pair: Pair, old: Sketch, new: Sketch) -> Change:
     """The change of one pair whose sketches cover exactly its values."""
     nans, infinities = (old.nans, new.nans), (old.infinities, new.infinities)
-    comparable = is_measurable(pair) and pair.old.strides == pair.new.strides
-    if not comparable:
+    if not is_measurable(pair) or pair.old.strides != pair.new.strides:
         return Change(estimated=True, nans=nans, infinities=infinities)
+    cosine = old.cosine(new)
     return Change(
         relative_change=_finite(old.distance(new) / old.norm) if old.norm else None,
-        cosine=_cosine(old, new),
+        cosine=None if cosine is None else _finite(cosine),
         estimated=True,
         from_zero=not old.norm and new.norm > 0,
         nans=nans,
@@ -64,18 +70,17 @@ def estimated(pair: Pair, old: Sketch, new: Sketch) -> Change:
     )
 
 
-def _is_numeric(tensor: NamedTensor) -> bool:
-    return tensor.dtype in DTYPES and DTYPES[tensor.dtype].kind != "bool"
-
-
-def _is_sketched(tensor: NamedTensor) -> bool:
-    """Whether the sketch of the tensor's digest is a sketch of the tensor: not so for a part of another group."""
-    return not tensor.owner or tensor.offset == 0
-
-
-def _cosine(old: Sketch, new: Sketch) -> float | None:
-    cosine = old.cosine(new)
-    return None if cosine is None else _finite(cosine)
+def exact(statistics: Statistics) -> Change:
+    """The change that statistics of all values tell."""
+    return Change(
+        relative_change=statistics.relative_change,
+        cosine=statistics.cosine,
+        max_abs=statistics.max_abs,
+        from_zero=statistics.relative_change is None and statistics.distance > 0,
+        nans=(statistics.old.nans, statistics.new.nans),
+        infinities=(statistics.old.infinities, statistics.new.infinities),
+        statistics=statistics,
+    )
 
 
 def _finite(number: float) -> float | None:

@@ -30,6 +30,8 @@ class NamedTensor:
     """the group that holds the values of a tied name"""
     offset: int = 0
     """bytes into the owner's bytes"""
+    is_part: bool = False
+    """whether it is a view that does not cover its owner as it is"""
 
     @property
     def content(self) -> tuple[object, ...]:
@@ -135,7 +137,10 @@ def named_tensors(manifest: Manifest | None) -> dict[str, NamedTensor]:
     for name, tied in manifest.aliases.items():
         owner = groups.get(tied.owner)
         if owner:
-            found[name] = NamedTensor(name, tied.dtype, tied.shape, owner.digest, tied.strides, tied.owner, tied.offset)
+            whole = (tied.dtype, tied.shape, tied.strides) == (owner.dtype, owner.shape, owner.strides)
+            found[name] = NamedTensor(
+                name, tied.dtype, tied.shape, owner.digest, tied.strides, tied.owner, tied.offset, not whole
+            )
     return found
 
 

@@ -93,7 +93,7 @@ def _tensor_lines(report: Report) -> Iterator[_Line]:
         yield _Line(">", pair.new.name, _described(pair.new), remark=f"renamed from {quoted(pair.old.name)}")
     for pair in comparison.modified:
         change = report.changes.get(pair.new.name)
-        yield _Line("~", pair.new.name, _transition(pair), None if report.opaque else change, _alarm(change))
+        yield _Line("~", pair.new.name, _transition(pair), None if report.opaque else change, _remark(pair, change))
 
 
 def _kind(line: _Line) -> tuple[str, ...]:
@@ -111,11 +111,19 @@ def _described(tensor: NamedTensor) -> str:
     return f"{tensor.dtype}[{','.join(map(str, tensor.shape))}]{owner}"
 
 
-def _alarm(change: Change | None) -> str:
+def _remark(pair: Pair, change: Change | None) -> str:
     if not change:
         return ""
     counts = (("NaN", *change.nans), ("inf", *change.infinities))
-    return ", ".join(f"{word}: {old} -> {new}" for word, old, new in counts if old or new)
+    alarms = [f"{word}: {old} -> {new}" for word, old, new in counts if old or new]
+    return "; ".join([*alarms, *_verdict(pair, change)])
+
+
+def _verdict(pair: Pair, change: Change) -> Iterator[str]:
+    if change.statistics:
+        from theta_diff.verdict import verdict
+
+        yield from filter(None, [verdict(pair, change.statistics)])
 
 
 def _row(row: Fold[_Line], width: int, palette: Palette) -> str:

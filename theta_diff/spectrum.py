@@ -1,0 +1,67 @@
+"""Is the change of a matrix of low rank? Answered from a fixed sample of its rows.
+
+A sample of more rows than the rank has the rank of the whole, except for matrices made to fool it; so one pass over
+the change and a small Gram matrix answer what a singular value decomposition would.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+from numpy.typing import NDArray
+
+ROWS = 128
+"""rows in the sample, at most: ranks up to half of it are told"""
+_MAX_ELEMENTS = 1 << 22
+_FRACTION_BITS = {"F64": 52, "F32": 23, "F16": 10, "BF16": 7, "F8_E4M3": 3, "F8_E4M3FNUZ": 3}
+_FRACTION_BITS |= {"F8_E5M2": 2, "F8_E5M2FNUZ": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Spectrum:
+    """The singular values of a change, from its sampled rows."""
+
+    rank: int | None
+    """numerical rank beyond what rounding explains; None where the sample is too small to bound it"""
+    directions: int
+    """directions that hold 90 % of the squared change"""
+    of: int
+    """directions there are in the sample"""
+
+
+class SpectrumSample:
+    """Collects the sample from consecutive rows of a change."""
+
+    def __init__(self, rows: int, columns: int, dtype: str) -> None:
+        size = min(rows, ROWS, max(1, _MAX_ELEMENTS // columns))
+        self._wanted = numpy.sort(numpy.random.default_rng(0).choice(rows, size, replace=False))
+        self._shape = rows, columns
+        self._bits = _FRACTION_BITS.get(dtype, 52)
+        self._taken: list[NDArray[Any]] = []
+        self._position = 0
+
+    def add(self, rows: NDArray[Any]) -> None:
+        """Take the next rows of the change."""
+        start, end = numpy.searchsorted(self._wanted, (self._position, self._position + len(rows)))
+        self._taken.append(rows[self._wanted[start:end] - self._position])
+        self._position += len(rows)
+
+    def spectrum(self, mean_square: float) -> Spectrum | None:
+        """The spectrum, where values of this mean square were rounded to their type; None if no sampled row changed."""
+        sample = numpy.concatenate(self._taken).astype(numpy.float64)
+        if sample.shape[0] > sample.shape[1]:
+            sample = sample.T
+        largest = numpy.abs(sample).max(initial=0)
+        if not largest:
+            return None
+        sample /= largest
+        squares = numpy.linalg.eigvalsh(sample @ sample.T)[::-1].clip(0)
+        noise = math.sqrt(mean_square / 12) * 2.0**-self._bits / largest * sum(map(math.sqrt, sample.shape))
+        floor = max(1.5 * noise, 1e-6 * math.sqrt(squares[0]))
+        rank = int((squares > floor * floor).sum())
+        directions = int(numpy.searchsorted(numpy.cumsum(squares), 0.9 * squares.sum())) + 1
+        bounded = 2 * rank <= len(squares) or len(squares) == min(self._shape)
+        return Spectrum(rank if bounded else None, directions, len(squares))

@@ -24,7 +24,7 @@ from theta_checkpoint.value_text import value_text
 MANY = 100
 """a dict of more scalars than this is one value"""
 
-_TORCH_DTYPES = {
+TORCH_DTYPES = {
     "float64": "F64",
     "float32": "F32",
     "float16": "F16",
@@ -45,6 +45,10 @@ _TORCH_DTYPES = {
     "bool": "BOOL",
     "complex64": "C64",
     "complex128": "C128",
+}
+"""dtypes of torch"""
+
+TORCH_STORAGES = {
     "DoubleStorage": "F64",
     "FloatStorage": "F32",
     "HalfStorage": "F16",
@@ -57,6 +61,10 @@ _TORCH_DTYPES = {
     "BoolStorage": "BOOL",
     "ComplexFloatStorage": "C64",
     "ComplexDoubleStorage": "C128",
+}
+"""storage classes of torch, one for each dtype that has one"""
+
+_OTHER_STORAGES = {
     "QInt8Storage": "I8",
     "QUInt8Storage": "U8",
     "QInt32Storage": "I32",
@@ -128,7 +136,7 @@ def entries(root: object, prefix: str = "") -> list[Entry]:
 
 def dtype_of(torch_type: str) -> str | None:
     """The key of DTYPES for a dtype or storage class of torch; None for one that DTYPES does not list."""
-    return _TORCH_DTYPES.get(torch_type)
+    return TORCH_DTYPES.get(torch_type) or TORCH_STORAGES.get(torch_type) or _OTHER_STORAGES.get(torch_type)
 
 
 def storage_id(persistent: object) -> StorageId | None:

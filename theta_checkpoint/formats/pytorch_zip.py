@@ -9,17 +9,28 @@ from __future__ import annotations
 import io
 from bisect import bisect_right
 from collections.abc import Iterable
+from collections.abc import Sequence
 
 from theta_checkpoint import inert_pickle
+from theta_checkpoint.dtypes import DTYPES
 from theta_checkpoint.layout import Checksum
 from theta_checkpoint.layout import DamagedCheckpoint
 from theta_checkpoint.layout import Group
 from theta_checkpoint.layout import Layout
 from theta_checkpoint.layout import Source
+from theta_checkpoint.layout import Value
+from theta_checkpoint.layout import element_count
+from theta_checkpoint.new_pickle import state_pickle
+from theta_checkpoint.new_structure import Blank
+from theta_checkpoint.new_structure import BlankView
+from theta_checkpoint.new_structure import json_value
+from theta_checkpoint.new_zip import archive
 from theta_checkpoint.pickled_tensors import entries
 from theta_checkpoint.placed_tensors import Compressed
 from theta_checkpoint.placed_tensors import Pickled
 from theta_checkpoint.placed_tensors import placed
+from theta_checkpoint.skeleton import Hole
+from theta_checkpoint.skeleton import Segment
 from theta_checkpoint.storages import Storage
 from theta_checkpoint.zip_directory import STORED
 from theta_checkpoint.zip_directory import Record
@@ -52,6 +63,21 @@ def layout(source: Source) -> Layout:
     ]
     groups, aliases, values = placed(pickles)
     return Layout(NAME, groups, aliases, values, tuple(_checksums(listed, groups, f"{root}/.data/serialization_id")))
+
+
+def written(groups: Sequence[Blank], ties: Iterable[BlankView], values: Iterable[Value]) -> list[Segment]:
+    """The skeleton of a new archive with these tensors and values, in the way of ``torch.save``.
+
+    Names are split at ``/`` into nested dicts; values are read as JSON, so a tuple comes back as a list.
+    Raises :class:`CannotWrite` for a value without JSON form or a name that could be that of a list's item.
+    """
+    plain = {value.name: json_value(value.name, value.text) for value in values}
+    stored = [
+        (f"archive/data/{key}", Hole(group.name, element_count(group.shape) * DTYPES[group.dtype].itemsize))
+        for key, group in enumerate(groups)
+    ]
+    before = [("archive/data.pkl", state_pickle(groups, ties, plain)), ("archive/byteorder", b"little")]
+    return archive([*before, *stored, ("archive/version", b"3\n")])
 
 
 def _pickled(source: Source, by_name: dict[str, Record], root: str, kind: str) -> Pickled:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from collections.abc import Sequence
 
 from theta_checkpoint.dtypes import DTYPES
 from theta_checkpoint.layout import DamagedCheckpoint
@@ -15,6 +16,13 @@ from theta_checkpoint.layout import Layout
 from theta_checkpoint.layout import Source
 from theta_checkpoint.layout import Value
 from theta_checkpoint.layout import element_count
+from theta_checkpoint.new_structure import Blank
+from theta_checkpoint.new_structure import BlankView
+from theta_checkpoint.new_structure import CannotWrite
+from theta_checkpoint.new_structure import json_value
+from theta_checkpoint.skeleton import Hole
+from theta_checkpoint.skeleton import Literal
+from theta_checkpoint.skeleton import Segment
 from theta_checkpoint.value_text import key_text
 from theta_checkpoint.value_text import value_text
 
@@ -50,6 +58,35 @@ def layout(source: Source) -> Layout:
         values += more
     _check_cover(groups, length + 8, source.size)
     return Layout(NAME, tuple(sorted(groups, key=_name)), values=tuple(sorted(values, key=_name)))
+
+
+def written(groups: Sequence[Blank], ties: Iterable[BlankView], values: Iterable[Value]) -> list[Segment]:
+    """The skeleton of a new file with these tensors, and the values as its ``__metadata__``.
+
+    Larger elements come first, so that all are aligned, as the reference implementation has it. Raises
+    :class:`CannotWrite` for ties, strides and other values: the format cannot express them.
+    """
+    metadata = {}
+    for value in values:
+        text = json_value(value.name, value.text)
+        if not value.name.startswith(f"{METADATA}/") or not isinstance(text, str):
+            raise CannotWrite(f"{value.name}: a safetensors file has no place for it")
+        metadata[value.name.removeprefix(f"{METADATA}/")] = text
+    header: dict[str, object] = {METADATA: metadata} if metadata else {}
+    holes: list[Segment] = []
+    position = 0
+    for group in sorted(groups, key=lambda group: (-DTYPES[group.dtype].itemsize, group.name)):
+        if group.strides or group.name in header:
+            raise CannotWrite(f"{group.name}: a safetensors file cannot hold it")
+        end = position + element_count(group.shape) * DTYPES[group.dtype].itemsize
+        header[group.name] = {"dtype": group.dtype, "shape": list(group.shape), "data_offsets": [position, end]}
+        holes.append(Hole(group.name, end - position))
+        position = end
+    for tie in ties:
+        raise CannotWrite(f"{tie.name}: a safetensors file cannot tie it to {tie.owner}")
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return [Literal(len(text).to_bytes(8, "little") + text), *holes]
 
 
 def _name(part: Group | Value) -> str:

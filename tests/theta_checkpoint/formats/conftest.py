@@ -30,7 +30,8 @@ def tensors(data: bytes, layout: Layout) -> dict[str, torch.Tensor]:
     """Every group and alias of the layout, read from the file's bytes."""
     owners = {group.name: group for group in layout.groups}
     found = {}
-    for part in (*layout.groups, *layout.aliases):
+    parts: list[Group | Alias] = [*layout.groups, *layout.aliases]
+    for part in parts:
         owner = owners[part.owner] if isinstance(part, Alias) else part
         held = data[owner.offset : owner.offset + owner.length]
         found[part.name] = _tensor(part, held[part.offset :] if isinstance(part, Alias) else held)

@@ -128,7 +128,7 @@ def test_a_name_that_occurs_twice_gets_a_number(layout_saved: LayoutOf) -> None:
 
 def test_parameters_and_their_state(layout_saved: LayoutOf) -> None:
     parameter = torch.nn.Parameter(torch.ones(2))
-    parameter.mask = torch.zeros(3)
+    setattr(parameter, "mask", torch.zeros(3))  # noqa: B010 (torch does not declare it)
     layout = layout_saved({"p": parameter, "q": torch.nn.Parameter(torch.ones(1))})
     assert names(layout) == ["p", "p/mask", "q"]
 

@@ -1,0 +1,84 @@
+"""What a file with a structure of its own making is written from, and when that cannot be done."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Protocol
+
+Tree = dict[str, object]
+"""nested dicts by key; leaves are whatever was put in"""
+
+
+class CannotWrite(ValueError):
+    """A new file would not hold what it should; the message says which entry is in the way."""
+
+
+class Blank(Protocol):
+    """A tensor without its values, such as a group of a layout or of a manifest."""
+
+    @property
+    def name(self) -> str:
+        """as in the manifest"""
+        ...
+
+    @property
+    def dtype(self) -> str:
+        """a key of DTYPES"""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """extents"""
+        ...
+
+    @property
+    def strides(self) -> tuple[int, ...] | None:
+        """elements per step of each axis; None for C order"""
+        ...
+
+
+class BlankView(Blank, Protocol):
+    """A tensor that views another's bytes, such as an alias of a layout or of a manifest."""
+
+    @property
+    def owner(self) -> str:
+        """name of the tensor that has the bytes"""
+        ...
+
+    @property
+    def offset(self) -> int:
+        """bytes from the start of the owner's"""
+        ...
+
+
+def json_value(name: str, text: str) -> object:
+    """The value that stands in a manifest as ``text``; raises :class:`CannotWrite` where that is not JSON."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise CannotWrite(f"{name}: {text[:80]} stands for a value that only the original file holds") from error
+
+
+def tree(leaves: Mapping[str, object]) -> Tree:
+    """The leaves as nested dicts, their names split at each ``/``.
+
+    Raises :class:`CannotWrite` where a name does not tell its place: a key that is a number could be an index
+    of a list, and ``#2`` marks a name that was not unique.
+    """
+    root: Tree = {}
+    for name, leaf in leaves.items():
+        *folders, last = name.split("/")
+        if any(re.fullmatch(r"-?[0-9]+", key) for key in (*folders, last)) or re.search(r"#[0-9]+$", last):
+            raise CannotWrite(f"{name}: it cannot be told whether it stood in a list or in a dict")
+        node = root
+        for key in folders:
+            child = node.setdefault(key, {})
+            if not isinstance(child, dict):
+                raise CannotWrite(f"{name}: {key} is no dict")
+            node = child
+        if last in node:
+            raise CannotWrite(f"{name}: it occurs twice")
+        node[last] = leaf
+    return root

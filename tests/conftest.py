@@ -70,7 +70,7 @@ def empty_repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, git: Git) -> Pat
 @pytest.fixture
 def repo(empty_repo: Path) -> Path:
     """As ``empty_repo``, with theta installed and ``*.pt`` and ``*.safetensors`` tracked."""
-    installation.install(Repository(), Scope.LOCAL, drivers.wanted(sys.executable))
+    installation.install(Repository(), Scope.LOCAL, drivers.wanted(drivers.interpreter()))
     lines = [f"{pattern} filter=theta diff=theta merge=theta -text\n" for pattern in ("*.pt", "*.safetensors")]
     (empty_repo / ".gitattributes").write_text("".join(lines))
     return empty_repo

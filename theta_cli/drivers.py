@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable
 from collections.abc import Mapping
 
@@ -46,6 +47,12 @@ def wanted(interpreter: str) -> dict[str, str]:
         )
         values["mergetool.theta.trustexitcode"] = "true"
     return values
+
+
+def interpreter() -> str:
+    """The path of this interpreter, by one name for all that a virtual environment gives it."""
+    inside = os.path.join(os.path.dirname(sys.executable), "python3")
+    return inside if sys.prefix != sys.base_prefix and os.access(inside, os.X_OK) else sys.executable
 
 
 def is_ours(key: str, value: str) -> bool:

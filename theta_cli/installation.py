@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 
 from theta_checkpoint.failure import Failure
@@ -48,7 +47,7 @@ def default_scope(repository: Repository) -> Scope:
 def pending(repository: Repository, scope: Scope, *, force: bool = False) -> dict[str, str]:
     """The keys that one file does not hold as they should be; raises :class:`ForeignValue` unless forced."""
     held = drivers.effective(_held(repository, scope))
-    wanted = drivers.wanted(sys.executable)
+    wanted = drivers.wanted(drivers.interpreter())
     for key, value in wanted.items():
         if key in held and held[key].value != value and not (force or drivers.is_ours(key, held[key].value)):
             raise ForeignValue(held[key], value)

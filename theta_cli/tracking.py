@@ -19,11 +19,11 @@ _OF_GIT = (".gitattributes", ".gitignore", ".gitmodules", ".gitkeep", ".mailmap"
 class Claimed(Failure):
     """Another filter has the files already."""
 
-    def __init__(self, pattern: str, filter_name: str, line: Line | None) -> None:
-        place = f" ({line})" if line else ""
-        first = "git lfs untrack" if filter_name == "lfs" else "take that line out of"
-        what = f"'{line.pattern if line else pattern}'" if filter_name == "lfs" else (line.file if line else "it")
-        super().__init__(f"{pattern} belongs to filter {filter_name!r} already{place}; first: {first} {what}")
+    def __init__(self, path: str, filter_name: str, line: Line | None) -> None:
+        where = f" ({line})" if line else ""
+        place = line.shown_file if line else "git's attributes"
+        first = f"git lfs untrack '{line.pattern}'" if line and filter_name == "lfs" else f"take that out of {place}"
+        super().__init__(f"{path} belongs to filter {filter_name!r} already{where}; first: {first}")
 
 
 class NotTrackable(Failure):

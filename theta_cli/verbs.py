@@ -8,6 +8,17 @@ VERBS = {
         "uninstall": "take them out of git's configuration again",
         "track": "name the files that are checkpoints; alone: list them",
         "untrack": "no longer treat these files as checkpoints",
+        "add": "track files where needed, and git add them",
+    },
+    "look": {
+        "status": "tell what changed in each checkpoint, and whether all is well",
+        "ls-files": "list the checkpoints of the index, and whether their objects are here",
+        "env": "print versions, paths and configuration, for bug reports",
+    },
+    "keep": {
+        "fetch": "tell which objects are not here",
+        "pull": "put the values into files that hold only their manifest",
+        "fsck": "check every manifest and object of the history",
     },
 }
 """Heading to verb to one-line summary; verb ``a-b`` is module ``theta_cli.commands.a_b``."""

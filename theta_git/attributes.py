@@ -33,8 +33,13 @@ class Line:
         """The filter it sets."""
         return next((word.removeprefix("filter=") for word in self.attributes if word.startswith("filter=")), None)
 
+    @property
+    def shown_file(self) -> str:
+        """The file as seen from the current folder."""
+        return os.path.relpath(self.file)
+
     def __str__(self) -> str:
-        return f"{self.file}:{self.number}: {written(self.pattern)} {' '.join(self.attributes)}"
+        return f"{self.shown_file}:{self.number}: {written(self.pattern)} {' '.join(self.attributes)}"
 
 
 def lines(file: Path) -> list[Line]:

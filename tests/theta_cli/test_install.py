@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +24,7 @@ def _installed(git: Git) -> dict[str, str]:
 
 def test_every_key_is_written_to_the_repository(empty_repo: Path, git: Git, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("install", []) == 0
-    assert _installed(git) == drivers.wanted(sys.executable)
+    assert _installed(git) == drivers.wanted(drivers.interpreter())
     assert "installed theta in .git/config (local)" in capsys.readouterr().out
 
 
@@ -55,7 +54,7 @@ def test_values_with_another_interpreter_are_upgraded(empty_repo: Path, git: Git
     for key, value in drivers.wanted("/old/bin/python").items():
         git("config", key, value)
     assert run("install", []) == 0
-    assert _installed(git) == drivers.wanted(sys.executable)
+    assert _installed(git) == drivers.wanted(drivers.interpreter())
 
 
 def test_a_foreign_value_is_named_and_kept(empty_repo: Path, git: Git) -> None:
@@ -68,7 +67,7 @@ def test_a_foreign_value_is_named_and_kept(empty_repo: Path, git: Git) -> None:
 def test_a_foreign_value_gives_way_to_force(empty_repo: Path, git: Git) -> None:
     git("config", "filter.theta.clean", "git-theta-filter clean %f")
     run("install", ["--force"])
-    assert _installed(git) == drivers.wanted(sys.executable)
+    assert _installed(git) == drivers.wanted(drivers.interpreter())
 
 
 @pytest.mark.skipif(not shutil.which("git-lfs"), reason="git-lfs is not installed")
@@ -155,7 +154,7 @@ def test_a_users_own_packages_never_shadow_ours(repo: Path, git: Git, monkeypatc
 
 @pytest.mark.parametrize("verb", ["clean", "smudge"])
 def test_one_shot_commands_round_trip(repo: Path, verb: str) -> None:
-    command = drivers.wanted(sys.executable)[f"filter.theta.{verb}"].replace("%f", "opaque.pt")
+    command = drivers.wanted(drivers.interpreter())[f"filter.theta.{verb}"].replace("%f", "opaque.pt")
     manifest = subprocess.run(["git", "theta", "clean", "opaque.pt"], input=b"bytes", capture_output=True, check=True)
     given = b"bytes" if verb == "clean" else manifest.stdout
     done = subprocess.run(command, shell=True, input=given, capture_output=True, check=True)

@@ -6,7 +6,6 @@ import shlex
 from argparse import ArgumentParser
 from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
 
 from theta_cli import installation
 from theta_cli import tracking
@@ -58,7 +57,7 @@ def next_command(done: Sequence[Tracked]) -> str:
 
 
 def _listed(lines: Sequence[Line], as_json: bool) -> int:
-    found = [{"pattern": line.pattern, "file": _shown(line.file), "line": line.number} for line in lines]
+    found = [{"pattern": line.pattern, "file": line.shown_file, "line": line.number} for line in lines]
     if as_json:
         print_json({"patterns": found})
         return 0
@@ -67,7 +66,3 @@ def _listed(lines: Sequence[Line], as_json: bool) -> int:
     if not found:
         print("nothing is tracked yet; type: git theta track PATTERN")
     return 0
-
-
-def _shown(file: Path) -> str:
-    return str(file.relative_to(Path.cwd())) if file.is_relative_to(Path.cwd()) else str(file)

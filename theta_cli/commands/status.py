@@ -1,0 +1,132 @@
+"""`git theta status`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from argparse import Namespace
+from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from theta_checkpoint.manifest import Manifest
+from theta_cli import drivers
+from theta_cli import inventory
+from theta_cli.inventory import Tracked
+from theta_cli.json_output import add_json_option
+from theta_cli.json_output import print_json
+from theta_diff.compare import Comparison
+from theta_diff.compare import compared
+from theta_diff.report import Report
+from theta_diff.terminal import summary
+from theta_git.configuration import settings
+from theta_git.repository import Repository
+from theta_store.presence import missing_objects
+from theta_store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One checkpoint between HEAD, the index and the working tree."""
+
+    path: str
+    remarks: tuple[str, ...] = ()
+    """what keeps it from being an ordinary checkpoint, each with what to type"""
+    staged: Comparison | None = None
+    """HEAD to index; None if they are the same blob"""
+    unstaged: Comparison | None = None
+    """index to file; None if they are the same"""
+    missing: int = 0
+    """objects of the index that are not here"""
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="only what is at or below these paths")
+    add_json_option(parser)
+
+
+def run(args: Namespace) -> int:
+    """Tell what changed in each checkpoint, and whether theta is soundly installed: exit code 1 if it is not."""
+    repository = Repository()
+    found = list(states(repository, args.paths))
+    fresh = [] if args.paths else inventory.unadded_files(repository)
+    problems = drivers.health(drivers.effective(settings(repository, drivers.SECTIONS)))
+    if args.json:
+        print_json({"checkpoints": [_facts(state) for state in found], "unadded": fresh, "problems": problems})
+    else:
+        _print(found, fresh, problems)
+    return 1 if problems else 0
+
+
+def states(repository: Repository, paths: list[str]) -> Iterator[State]:
+    """The state of every tracked checkpoint. Only files that git holds for changed are read."""
+    entries = inventory.tracked(repository, paths)
+    manifests = {
+        oid: manifest
+        for oid, manifest in inventory.manifests(repository, (o for e in entries for o in (e.head, e.index))).items()
+        if isinstance(manifest, Manifest)
+    }
+    changed = inventory.changed_files(repository)
+    for entry in entries:
+        yield _state(repository, entry, manifests, entry.path in changed)
+
+
+def _state(repository: Repository, entry: Tracked, manifests: Mapping[str, Manifest], changed: bool) -> State:
+    if entry.unmerged:
+        return State(entry.path, (f"unmerged; type: git theta resolve {entry.path}",))
+    head, index = manifests.get(entry.head or ""), manifests.get(entry.index or "")
+    staged = compared(head, index) if entry.head != entry.index else None
+    if entry.index and not index:
+        return State(entry.path, ("not a manifest: added before it was tracked; type: git add --renormalize .",))
+    file = repository.top / entry.path
+    unstaged = compared(index, inventory.file_manifest(file)) if entry.index and changed else None
+    hollow = index and inventory.holds_manifest(file)
+    return State(
+        entry.path,
+        ("the file holds its manifest, not its values; type: git theta pull",) if hollow else (),
+        staged if staged and not staged.is_empty else None,
+        unstaged if unstaged and not unstaged.is_empty else None,
+        len(missing_objects(index, Store.at(repository.theta_dir).objects)) if index else 0,
+    )
+
+
+def _print(found: list[State], fresh: list[str], problems: list[str]) -> None:
+    for state in found:
+        print(state.path)
+        for line in _lines(state):
+            print(f"    {line}")
+    for path in fresh:
+        print(f"{path}\n    not added; type: git add {path}")
+    if not found and not fresh:
+        print("no checkpoints; to have some, type: git theta track PATTERN")
+    for problem in problems:
+        print(f"problem: {problem}")
+
+
+def _lines(state: State) -> Iterator[str]:
+    yield from state.remarks
+    if state.missing:
+        yield f"{state.missing} objects are not here"
+    if state.staged:
+        yield f"staged:     {summary(Report('HEAD', 'index', state.staged))}"
+    if state.unstaged:
+        yield f"not staged: {summary(Report('index', 'file', state.unstaged))}"
+    if state == State(state.path):
+        yield "unchanged"
+
+
+def _facts(state: State) -> dict[str, object]:
+    return {
+        "path": state.path,
+        "remarks": state.remarks,
+        "staged": _counts(state.staged),
+        "unstaged": _counts(state.unstaged),
+        "missing_objects": state.missing,
+    }
+
+
+def _counts(comparison: Comparison | None) -> dict[str, int] | None:
+    if not comparison:
+        return None
+    kinds = ("added", "removed", "modified", "renamed", "values")
+    return {kind: len(getattr(comparison, kind)) for kind in kinds} | {"unchanged": comparison.unchanged}

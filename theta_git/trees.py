@@ -1,0 +1,87 @@
+"""Which files a commit and the index hold, and the blobs behind them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import IO
+
+from theta_git.repository import Repository
+
+_PIECE = 1 << 20
+_REGULAR = ("100644", "100755")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A regular file of a commit or of the index."""
+
+    path: str
+    """from the root of the working tree"""
+    oid: str
+    """of its blob"""
+    stage: int = 0
+    """1 base, 2 ours, 3 theirs where a merge left the file unmerged; else 0"""
+
+
+def index_entries(repository: Repository) -> list[Entry]:
+    """Every regular file of the index."""
+    listed = Repository(repository.top).output("ls-files", "-z", "--stage")
+    parted = (_parted(record) for record in listed.split(b"\0")[:-1])
+    return [Entry(path, oid, int(stage)) for (mode, oid, stage), path in parted if mode in _REGULAR]
+
+
+def commit_entries(repository: Repository, revision: str) -> list[Entry]:
+    """Every regular file of a commit; none if there is no such commit."""
+    done = repository.finished("ls-tree", "-r", "-z", "--full-tree", revision)
+    parted = (_parted(record) for record in done.stdout.split(b"\0")[:-1])
+    return [Entry(path, oid) for (mode, _, oid), path in parted if mode in _REGULAR]
+
+
+def reachable_blobs(repository: Repository) -> dict[str, str]:
+    """Blob id to a path, for every blob that a ref, a reflog or an index still holds."""
+    listed = repository.output(
+        "rev-list", "--objects", "--filter=object:type=blob", "--filter-provided-objects", "--missing=allow-any",
+        "--all", "--reflog", "--indexed-objects",
+    )  # fmt: skip
+    pairs = (os.fsdecode(line).partition(" ") for line in listed.splitlines())
+    return {oid: path for oid, _, path in pairs if path}
+
+
+def blobs_beginning(repository: Repository, oids: Iterable[str], start: bytes) -> Iterator[tuple[str, bytes]]:
+    """Id and content of those blobs that begin with ``start``; the others are not held in memory."""
+    with tempfile.TemporaryFile() as questions:
+        questions.write("".join(f"{oid}\n" for oid in oids).encode())
+        questions.seek(0)
+        command = ["git", "cat-file", "--batch", "--buffer"]
+        with subprocess.Popen(command, cwd=repository.folder, stdin=questions, stdout=subprocess.PIPE) as process:
+            assert process.stdout
+            yield from _answers(process.stdout, start)
+
+
+def _answers(stream: IO[bytes], start: bytes) -> Iterator[tuple[str, bytes]]:
+    while header := stream.readline().split():
+        if len(header) != 3:
+            continue  # a missing object
+        size = int(header[2])
+        head = stream.read(min(size, len(start)))
+        if head == start:
+            yield header[0].decode(), head + stream.read(size - len(head))
+        else:
+            _skip(stream, size - len(head))
+        stream.read(1)
+
+
+def _skip(stream: IO[bytes], length: int) -> None:
+    while length > 0:
+        length -= len(stream.read(min(length, _PIECE)))
+
+
+def _parted(record: bytes) -> tuple[Sequence[str], str]:
+    facts, _, path = record.partition(b"\t")
+    return facts.decode().split(), os.fsdecode(path)

@@ -1,0 +1,30 @@
+"""Which of a manifest's objects are here, and what cannot be restored without the others."""
+
+from __future__ import annotations
+
+from theta_checkpoint.manifest import Manifest
+from theta_checkpoint.manifest import quoted
+from theta_store.objects import ObjectStore
+
+
+def missing_objects(manifest: Manifest, objects: ObjectStore) -> list[str]:
+    """Ids of the objects without which the checkpoint cannot be restored and that are not in the store."""
+    oids = dict.fromkeys(oid for recipe in manifest.recipes.values() for oid in recipe.oids)
+    return [oid for oid in oids if not objects.has(oid)]
+
+
+def missing_digests(manifest: Manifest, objects: ObjectStore) -> set[str]:
+    """Digests of the groups, bases and skeleton that cannot be restored: an object of theirs or of a base is missing."""
+    lacking = {recipe.digest for recipe in manifest.recipes.values() if not all(map(objects.has, recipe.oids))}
+    while leaning := {r.digest for r in manifest.recipes.values() if r.base in lacking} - lacking:
+        lacking |= leaning
+    return lacking
+
+
+def missing_text(manifest: Manifest, objects: ObjectStore) -> str | None:
+    """What cannot be restored, in words: ``the values of group a and 3 more``; None if everything can."""
+    lacking = missing_digests(manifest, objects)
+    groups = sorted(name for name, tensor in manifest.groups.items() if tensor.digest in lacking)
+    if not groups:
+        return "the skeleton" if lacking else None
+    return f"the values of group {quoted(groups[0])}{f' and {len(groups) - 1} more' if groups[1:] else ''}"

@@ -1,0 +1,36 @@
+"""What pyproject.toml promises exists."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from strategies.registry import ALIASES
+from strategies.registry import BUILT_IN
+
+ROOT = Path(__file__).parent.parent
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+GIT_MERGE = "git-merge-"
+
+
+def test_every_strategy_is_one_for_git_merge() -> None:
+    names = {script.removeprefix(GIT_MERGE) for script in PROJECT["scripts"] if script.startswith(GIT_MERGE)}
+    assert BUILT_IN.keys() | {"theta"} == names - ALIASES.keys()
+
+
+def test_no_script_takes_the_name_of_a_strategy_of_gits_own() -> None:
+    own = {"ours", "octopus", "ort", "recursive", "resolve", "subtree", "one-file", "tree", "base", "file", "index"}
+    assert not {GIT_MERGE + name for name in own} & PROJECT["scripts"].keys()
+
+
+@pytest.mark.parametrize("script", PROJECT["scripts"].values())
+def test_every_script_has_a_module(script: str) -> None:
+    assert find_spec(script.partition(":")[0])
+
+
+def test_torch_is_pinned_by_the_constraints() -> None:
+    assert "torch==2.13.0" in (ROOT / "constraints.txt").read_text().splitlines()

@@ -27,7 +27,7 @@ from models import write_torch
 PYTHON = shlex.quote(sys.executable)
 FILTER = f"{PYTHON} -E -P -m theta_filter.process"
 THETA_CONFIG = {
-    "filter.theta.process": FILTER,
+    "filter.theta.process": f"exec {FILTER}",
     "filter.theta.required": "true",
     "diff.theta.command": f"{PYTHON} -E -P -m theta_diff.driver",
     "merge.theta.driver": f"{PYTHON} -E -P -m theta_merge.driver %O %A %B %L %P %S %X %Y",
@@ -107,7 +107,7 @@ def peak_memory(folder: Path, model: Path) -> dict[str, int]:
     """Peak KiB of the filter process by direction."""
     new_repository(folder, "theta", model.name)
     report = folder / ".git" / "peak"
-    wrapped = f"{PYTHON} {shlex.quote(str(Path(__file__).with_name('peak_memory.py')))} {report} {FILTER}"
+    wrapped = f"exec {PYTHON} {shlex.quote(str(Path(__file__).with_name('peak_memory.py')))} {report} {FILTER}"
     shutil.copyfile(model, folder / model.name)
     git(folder, "-c", f"filter.theta.process={wrapped}", "add", model.name)
     peaks = {"clean": int(report.read_text())}

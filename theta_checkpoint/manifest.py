@@ -27,6 +27,7 @@ from functools import cached_property
 
 from blake3 import blake3
 
+from theta_checkpoint.dtypes import DTYPES
 from theta_checkpoint.failure import Failure
 from theta_checkpoint.layout import Value
 
@@ -35,17 +36,19 @@ HEAD = VERSION.encode() + b"\n"
 
 _HEX = r"[0-9a-f]{64}"
 _NAME = r'(?:"(?:[^"\\]|\\.)*"|[^\s"]+)'
-_TENSOR = r"(?P<dtype>[A-Z0-9_]+)\[(?P<shape>[0-9,]*)\]"
+_NUMBER = r"[0-9]{1,18}"
+_NUMBERS = rf"{_NUMBER}(?:,{_NUMBER})*"
+_TENSOR = rf"(?P<dtype>{'|'.join(DTYPES)})\[(?P<shape>(?:{_NUMBERS})?)\]"
 _LINES = {
     "format": re.compile(r"format (?P<format>[a-z0-9-]+)"),
     "root": re.compile(rf"root blake3:(?P<digest>{_HEX})"),
-    "value": re.compile(rf"value (?P<name>{_NAME}) (?P<text>.+)"),
+    "value": re.compile(rf"value (?P<name>{_NAME}) (?P<text>[^\x00-\x1f\x7f]+)"),
     "group": re.compile(
-        rf"group (?P<name>{_NAME}) {_TENSOR}(?: strides=(?P<strides>[0-9,]+))? blake3:(?P<digest>{_HEX})"
+        rf"group (?P<name>{_NAME}) {_TENSOR}(?: strides=(?P<strides>{_NUMBERS}))? blake3:(?P<digest>{_HEX})"
     ),
     "alias": re.compile(
         rf"alias (?P<name>{_NAME}) {_TENSOR} (?P<owner>{_NAME})"
-        r"(?: offset=(?P<offset>[0-9]+))?(?: strides=(?P<strides>[0-9,]+))?"
+        rf"(?: offset=(?P<offset>{_NUMBER}))?(?: strides=(?P<strides>{_NUMBERS}))?"
     ),
     "skeleton": re.compile(rf"skeleton blake3:(?P<digest>{_HEX})"),
     "sketches": re.compile(rf"sketches (?P<oid>{_HEX})"),
@@ -198,7 +201,10 @@ def parse(data: bytes) -> Manifest:
     for kind in ("format", "root", "skeleton"):
         if len(found[kind]) != 1:
             raise BadManifest(1, lines[0], f"{len(found[kind])} lines of kind {kind!r}, not one")
-    manifest = _assembled(found)
+    try:
+        manifest = _assembled(found)
+    except ValueError as error:
+        raise BadManifest(1, lines[0], f"a name is not a JSON string ({error})") from error
     if manifest.root != found["root"][0]["digest"]:
         raise BadManifest(3, lines[2], "the root does not match the lines below it")
     if bytes(manifest) != data:

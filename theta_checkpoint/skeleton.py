@@ -57,7 +57,10 @@ def decoded(data: bytes) -> list[Segment]:
     segments: list[Segment] = []
     taken = 0
     try:
-        for fact in json.loads(head):
+        facts = json.loads(head)
+        if not isinstance(facts, list):
+            raise BadSkeleton("damaged skeleton: no list of segments")
+        for fact in facts:
             match fact:
                 case ["literal", int(length)]:
                     segments.append(Literal(literals[taken : taken + length]))

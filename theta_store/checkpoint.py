@@ -27,10 +27,13 @@ from theta_store.capture import Identified
 from theta_store.capture import group_chunks
 from theta_store.capture import identified
 from theta_store.chunks import WORKERS
-from theta_store.encodings import dense
+from theta_store.encodings import encoding
 from theta_store.objects import CorruptObject
 from theta_store.objects import MissingObject
 from theta_store.objects import ObjectStore
+
+MAX_DEPTH = 8
+"""how many bases a recipe may lean on, one behind the other"""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -61,13 +64,12 @@ class StoredCheckpoint:
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """See :meth:`Checkpoint.chunks`."""
-        return checked(map(self.decoded, self.recipe(name).oids), name, self.digest(name))
+        return checked(self._decoded_chunks(name, self.digest(name)), name, self.digest(name))
 
     def skeleton(self) -> bytes:
         """The bytes of the skeleton."""
         digest = self.manifest.skeleton
-        oids = _recipe(self.manifest, "(skeleton)", digest).oids
-        return b"".join(checked(map(self.decoded, oids), "(skeleton)", digest))
+        return b"".join(checked(self._decoded_chunks("(skeleton)", digest), "(skeleton)", digest))
 
     def recipe(self, name: str) -> Recipe:
         """How to restore a group."""
@@ -77,9 +79,18 @@ class StoredCheckpoint:
         """The digest of a group's bytes."""
         return self.manifest.groups[name].digest
 
-    def decoded(self, oid: str) -> bytes:
-        """The raw bytes of one object."""
-        return dense.decoded(self.objects.read(oid))
+    def chunk(self, recipe: Recipe, index: int, depth: int = MAX_DEPTH) -> bytes:
+        """The raw bytes of one chunk; what it leans on is decoded first, at most ``depth`` bases deep."""
+        if index >= len(recipe.oids) or depth < 0:
+            raise CorruptObject("the manifest's recipes do not fit together")
+        base = None
+        if recipe.base:
+            base = self.chunk(_recipe(self.manifest, "(base)", recipe.base), index, depth - 1)
+        return encoding(recipe.encoding).decoded(self.objects.read(recipe.oids[index]), base)
+
+    def _decoded_chunks(self, name: str, digest: str) -> Iterator[bytes]:
+        recipe = _recipe(self.manifest, name, digest)
+        return (self.chunk(recipe, index) for index in range(len(recipe.oids)))
 
     @cached_property
     def sketches(self) -> dict[str, sketches.Sketch]:

@@ -41,9 +41,10 @@ def _poured(
     """Every segment's bytes in order, holes decoded ahead."""
     with ThreadPoolExecutor(WORKERS) as pool:
         holes = [segment.name for segment in segments if isinstance(segment, Hole)]
-        oids = (oid for name in holes for oid in checkpoint.recipe(name).oids)
+        recipes = map(checkpoint.recipe, holes)
+        places = ((recipe, index) for recipe in recipes for index in range(len(recipe.oids)))
         known = ChainMap(early, running.values)
-        decoded = ahead(pool, checkpoint.decoded, oids)
+        decoded = ahead(pool, lambda place: checkpoint.chunk(*place), places)
         for segment in segments:
             match segment:
                 case Literal(data):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy
@@ -126,7 +127,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_added(repo: Path) -> None:
     path.write_bytes(os.urandom(300_000))
     first = path.read_bytes()
 
-    def pieces_with_a_write_after_the_first():  # type: ignore[no-untyped-def]
+    def pieces_with_a_write_after_the_first() -> Iterator[bytes]:
         yield first[:200_000]
         path.write_bytes(os.urandom(1000))
         yield first[200_000:]

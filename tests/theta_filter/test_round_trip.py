@@ -47,10 +47,9 @@ def training_state() -> dict[str, Any]:
 
 
 def every_dtype() -> dict[str, torch.Tensor]:
-    dtypes = (
-        torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2, torch.int64,
-        torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool, torch.complex64, torch.complex128,
-    )  # fmt: skip
+    floats = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
+    integers = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool)
+    dtypes = (*floats, *integers, torch.complex64, torch.complex128)
     return {str(dtype): torch.arange(6).reshape(2, 3).to(dtype) for dtype in dtypes}
 
 

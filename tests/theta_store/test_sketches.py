@@ -5,6 +5,7 @@ import math
 import ml_dtypes
 import numpy
 import pytest
+from numpy.typing import DTypeLike
 
 from theta_store.sketches import Sketch
 from theta_store.sketches import Sketcher
@@ -81,7 +82,7 @@ def test_nan_and_infinity_are_counted_and_do_not_hide_the_rest() -> None:
     ("dtype", "numpy_dtype"),
     [("BF16", ml_dtypes.bfloat16), ("F16", "f2"), ("F8_E4M3", ml_dtypes.float8_e4m3fn), ("F64", "f8"), ("C64", "c8")],
 )
-def test_every_kind_of_number_has_a_norm(dtype: str, numpy_dtype: object) -> None:
+def test_every_kind_of_number_has_a_norm(dtype: str, numpy_dtype: DTypeLike) -> None:
     values = RANDOM.standard_normal(1000).astype(numpy_dtype)
     exact = float(numpy.linalg.norm(values.astype("c16")))
     assert sketched(values, dtype).norm == pytest.approx(exact, rel=1e-5)

@@ -1,1 +1,38 @@
-"""One module per encoding of a parameter object."""
+"""Encodings of parameter objects: one module each, listed here.
+
+An object holds one chunk of a group. A module says how to get the chunk's raw bytes back::
+
+    NAME: str                                                what a recipe calls it
+    decoded(data: bytes, base: bytes | None) -> bytes        exact bits, on every machine
+
+``base`` is the same chunk of the recipe's base, raw, for encodings that lean on one.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Protocol
+
+from theta_store.objects import CorruptObject
+
+MODULES = {
+    "dense": "theta_store.encodings.dense",
+}
+
+
+class Encoding(Protocol):
+    """What a module of this package offers to readers."""
+
+    NAME: str
+
+    def decoded(self, data: bytes, base: bytes | None) -> bytes:
+        """The raw bytes of one chunk; raises :class:`CorruptObject` if the object is damaged."""
+        ...
+
+
+def encoding(name: str) -> Encoding:
+    """The encoding that a recipe names."""
+    if name not in MODULES:
+        raise CorruptObject(f"stored with encoding {name!r}, which this version of theta does not know; upgrade theta")
+    module: Encoding = import_module(MODULES[name])
+    return module

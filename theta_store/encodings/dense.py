@@ -35,8 +35,8 @@ def shuffle_width(dtype: str) -> int:
     return found.itemsize // 2 if found.kind == "complex" else found.itemsize
 
 
-def decoded(data: bytes) -> bytes:
-    """The raw bytes of one object; raises :class:`CorruptObject` if they are damaged."""
+def decoded(data: bytes, base: bytes | None = None) -> bytes:
+    """The raw bytes of one object, which leans on no base; raises :class:`CorruptObject` if they are damaged."""
     from numcodecs import blosc
 
     blosc.use_threads = False

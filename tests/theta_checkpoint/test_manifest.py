@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import pytest
+
+from theta_checkpoint.layout import Value
+from theta_checkpoint.manifest import BadManifest
+from theta_checkpoint.manifest import Manifest
+from theta_checkpoint.manifest import Recipe
+from theta_checkpoint.manifest import Tensor
+from theta_checkpoint.manifest import TiedTensor
+from theta_checkpoint.manifest import is_manifest
+from theta_checkpoint.manifest import object_ids
+from theta_checkpoint.manifest import parse
+from theta_checkpoint.manifest import quoted
+from theta_checkpoint.manifest import unquoted
+
+ONE, TWO, THREE, FOUR = ("11" * 32, "22" * 32, "33" * 32, "44" * 32)
+
+
+def manifest(**changes: object) -> Manifest:
+    facts: dict[str, object] = {
+        "format": "pytorch-zip",
+        "groups": {
+            "weight": Tensor("weight", "F32", (3, 4), ONE, (1, 3)),
+            "scalar": Tensor("scalar", "BF16", (), TWO),
+        },
+        "aliases": {"tied": TiedTensor("tied", "F32", (3,), "weight", 12, (4,))},
+        "values": {"epoch": Value("epoch", "3")},
+        "skeleton": THREE,
+        "recipes": {
+            ONE: Recipe(ONE, "delta", (FOUR,), base=TWO),
+            TWO: Recipe(TWO, "dense", (ONE, TWO)),
+            THREE: Recipe(THREE, "dense", ()),
+        },
+        "sketches": FOUR,
+    }
+    return Manifest(**{**facts, **changes})  # type: ignore[arg-type]
+
+
+def test_a_manifest_reads_as_one_fact_a_line() -> None:
+    assert str(manifest()) == (
+        "theta 1\n"
+        "format pytorch-zip\n"
+        f"root blake3:{manifest().root}\n"
+        "value epoch 3\n"
+        f"group scalar BF16[] blake3:{TWO}\n"
+        f"group weight F32[3,4] strides=1,3 blake3:{ONE}\n"
+        "alias tied F32[3] weight offset=12 strides=4\n"
+        f"skeleton blake3:{THREE}\n"
+        f"sketches {FOUR}\n"
+        f"object blake3:{ONE} delta base=blake3:{TWO} {FOUR}\n"
+        f"object blake3:{TWO} dense {ONE} {TWO}\n"
+        f"object blake3:{THREE} dense\n"
+    )
+
+
+def test_what_is_written_is_read_back() -> None:
+    assert parse(bytes(manifest())) == manifest()
+
+
+def test_the_root_covers_what_the_checkpoint_is_and_not_how_it_is_stored() -> None:
+    assert manifest(recipes={}, sketches=None).root == manifest().root
+    assert manifest(format="safetensors").root != manifest().root
+    assert manifest(values={}).root != manifest().root
+
+
+@pytest.mark.parametrize(
+    "name", ["plain", "a/b.c", "two words", 'quo"te', "back\\slash", "new\nline", "", "ü", "\0", "\x1b["]
+)
+def test_any_name_survives_its_line(name: str) -> None:
+    assert unquoted(quoted(name)) == name
+    assert quoted(name).isascii()
+    assert quoted(name).isprintable()
+    groups = {name: Tensor(name, "F32", (1,), ONE)}
+    assert parse(bytes(manifest(groups=groups, aliases={}))).groups == groups
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("theta 1\n", "theta 2\n"),
+        ("value epoch 3\n", "value epoch 4\n"),
+        ("value epoch 3\n", "<<<<<<< ours\nvalue epoch 3\n"),
+        ("value epoch 3\n", "value epoch 3\nvalue epoch 3\n"),
+        ("BF16[]", "BF16[,]"),
+        ("BF16[]", "BF15[]"),
+        ("group scalar", 'group "\\x"'),
+        ("value epoch 3", "value epoch \x1b[31m"),
+        (f"skeleton blake3:{THREE}\n", ""),
+        ("\n", "\r\n"),
+        (f"object blake3:{THREE} dense\n", f"object blake3:{THREE} dense"),
+    ],
+)
+def test_anything_else_is_refused(old: str, new: str) -> None:
+    text = str(manifest())
+    assert old in text
+    with pytest.raises(BadManifest):
+        parse(text.replace(old, new).encode())
+
+
+def test_a_refusal_names_the_line() -> None:
+    text = str(manifest()).replace("value epoch 3", "<<<<<<< ours")
+    with pytest.raises(BadManifest, match="line 4: not a line of a manifest: '<<<<<<< ours'"):
+        parse(text.encode())
+
+
+def test_every_object_is_found_without_parsing() -> None:
+    assert sorted(object_ids(bytes(manifest()))) == sorted([FOUR, FOUR, ONE, TWO])
+
+
+def test_only_the_first_line_makes_a_claim() -> None:
+    assert is_manifest(b"theta 1\nanything")
+    assert not is_manifest(b"theta 10\n")

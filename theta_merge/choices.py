@@ -27,6 +27,12 @@ class Choice:
     options: Options
     given: Mapping[str, object]
 
+    @property
+    def side_files(self) -> tuple[str, ...]:
+        """The files given for the strategy's side data, one per side: ``fisher=OURS_FILE,THEIRS_FILE``."""
+        files = self.given.get(self.strategy.side_data or "", ())
+        return tuple(files.split(",")) if isinstance(files, str) else tuple(map(str, files))  # type: ignore[call-overload]
+
     def __str__(self) -> str:
         return " ".join((self.strategy.name, *(f"{name}={value}" for name, value in self.given.items())))
 
@@ -38,7 +44,7 @@ class Choice:
 def choice(name: str, given: Mapping[str, object], sides: int) -> Choice:
     """The choice of a strategy by name for merges of ``sides`` versions; raises :class:`MergeError`."""
     found = strategy(name)
-    options = parse_options(found, given)
+    options = parse_options(found, {key: value for key, value in given.items() if key != found.side_data})
     check_sides(found, options, sides)
     return Choice(found, options, dict(given))
 
@@ -67,6 +73,8 @@ def obstacle(choice: Choice, conflict: Decision) -> str | None:
     tensors = [state for state in (conflict.base, *states) if isinstance(state, Tensor)]
     if len(tensors) < len(states) + (conflict.base is not None):
         return "tied differently on each side; take one side"
+    if choice.strategy.survey(choice.options) and None in conflict.sides:
+        return f"{choice.strategy.name} needs every side to have it"
     if choice.strategy.needs_base and conflict.base is None:
         return f"{choice.strategy.name} needs the common ancestor, which lacks it"
     if len({tensor.shape for tensor in tensors}) > 1:

@@ -6,10 +6,13 @@ The only module here that imports torch.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -19,10 +22,13 @@ from strategies.apply import merged
 from strategies.contract import CannotMerge
 from strategies.contract import Context
 from strategies.contract import options_of_sides
+from strategies.survey import surveyed
 from theta_checkpoint.dtypes import DTYPES
 from theta_checkpoint.layout import element_count
 from theta_merge.outcome import BASE
 from theta_merge.outcome import Computed
+from theta_merge.outcome import sides_of
+from theta_merge.side_data import SideData
 from theta_merge.storage_order import storage_axes
 from theta_store import values
 from theta_store.checkpoint import Checkpoint
@@ -35,9 +41,6 @@ if TYPE_CHECKING:
 # Values arrive as read-only arrays; no strategy writes to its inputs.
 warnings.filterwarnings("ignore", message=".*is not writable", category=UserWarning)
 
-SideData = Callable[[str, int], "torch.Tensor | None"]
-"""the Fisher information (or other side data) of a group, by group name and side"""
-
 
 @dataclass(frozen=True)
 class Computer:
@@ -45,8 +48,9 @@ class Computer:
 
     checkpoints: Sequence[Checkpoint | None]
     """one per side, base last"""
-    side_data: SideData = lambda name, side: None
-    statistics: Any = None
+    data: SideData = field(default_factory=dict)
+    statistics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """what the survey of the whole model found, by choice (see :meth:`surveyed`)"""
 
     def chunks(self, group: Computed) -> Iterator[bytes]:
         """The result's bytes in its storage order, cut into the chunks in which they are stored.
@@ -64,6 +68,34 @@ class Computer:
         for start, size in chunk_ranges(len(data), length):
             yield data[start : start + size]
 
+    def surveyed(self, groups: Sequence[Computed]) -> Computer:
+        """The computer that has seen all groups, for strategies that weigh or trim across the model."""
+        statistics: dict[str, Mapping[str, Any]] = {}
+        for key, choice in {str(group.choice): group.choice for group in groups}.items():
+            mine = [group for group in groups if str(group.choice) == key]
+            statistics[key] = surveyed(choice.strategy, choice.options, partial(self._everyone, mine))
+        return replace(self, statistics=statistics)
+
+    def _everyone(
+        self, groups: Sequence[Computed]
+    ) -> Iterator[tuple[Context, torch.Tensor | None, list[torch.Tensor]]]:
+        """Each group with base and all sides, for a survey."""
+        for group in groups:
+            name = group.conflict.name
+            everyone = tuple(range(len(group.conflict.sides)))
+            base = self._array(BASE, name) if _has(group, BASE) else None
+            context = Context(name, sides=everyone, side_data=self._side_data(group, everyone))
+            yield context, base, [self._array(side, name) for side in everyone]
+
+    def _side_data(self, group: Computed, sides: Sequence[int]) -> tuple[torch.Tensor | None, ...]:
+        kind = group.choice.strategy.side_data
+        if not kind:
+            return ()
+        return tuple(tensor_of(values.array(self.data[kind][side], group.conflict.name)) for side in sides)
+
+    def _array(self, version: int, name: str) -> torch.Tensor:
+        return tensor_of(values.array(self._checkpoint(version), name))
+
     def _versions(self, group: Computed) -> list[int]:
         """Base and the sides that count, as numbers of :attr:`checkpoints`."""
         return [BASE, *sides_of(group)]
@@ -75,10 +107,7 @@ class Computer:
 
     def _whole(self, group: Computed) -> list[torch.Tensor | None]:
         name = group.conflict.name
-        return [
-            tensor_of(values.array(self._checkpoint(version), name)) if _has(group, version) else None
-            for version in self._versions(group)
-        ]
+        return [self._array(version, name) if _has(group, version) else None for version in self._versions(group)]
 
     def _slices(self, group: Computed, count: int) -> Iterator[tuple[list[torch.Tensor | None], Context]]:
         """Every version's next slice, and its place in the group."""
@@ -105,8 +134,8 @@ class Computer:
             offset=place.offset,
             total=place.total,
             sides=kept,
-            statistics=self.statistics,
-            side_data=tuple(self.side_data(place.group, side) for side in kept),
+            statistics=self.statistics.get(str(group.choice), {}),
+            side_data=self._side_data(group, kept),
         )
         options = options_of_sides(group.choice.strategy, group.choice.options, kept, len(group.conflict.sides))
         present = [side for side in sides if side is not None]
@@ -117,13 +146,6 @@ class Computer:
         if not options["allow_nonfinite"] and not bool(torch.isfinite(narrow.float()).all()):
             raise CannotMerge(place.group, f"the result is too large for {group.state.dtype}")
         return narrow
-
-
-def sides_of(group: Computed) -> tuple[int, ...]:
-    """The sides that go to the strategy: those that changed, unless it wants all."""
-    if group.choice.options["shortcuts"]:
-        return group.conflict.changed
-    return tuple(i for i, state in enumerate(group.conflict.sides) if state is not None)
 
 
 def _has(group: Computed, version: int) -> bool:

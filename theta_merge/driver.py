@@ -20,14 +20,17 @@ from theta_checkpoint.manifest import BadManifest
 from theta_checkpoint.manifest import Manifest
 from theta_git.repository import Repository
 from theta_merge.choices import Choice
-from theta_merge.choices import choice
+from theta_merge.commits import BesideInCommits
+from theta_merge.commits import side_commits
 from theta_merge.conflicts import Conflicts
-from theta_merge.decide import decided_groups
 from theta_merge.outcome import Versions
+from theta_merge.outcome import preferred_side
 from theta_merge.report import conflict_report
 from theta_merge.settle import Settled
 from theta_merge.settle import settled
 from theta_merge.sources import manifest_of
+from theta_merge.wishes import chosen
+from theta_merge.wishes import default_choice
 from theta_merge.wishes import wish
 from theta_store.store import Store
 
@@ -70,9 +73,10 @@ def merge(request: Request, repository: Repository) -> int:
     versions = _versions(request, store)
     if versions is None:
         return CONFLICT
-    default = _default(request, versions, repository)
-    choices = dict.fromkeys(_conflicting(versions), default) if default else {}
-    result = settled(versions, choices, store, _preferred(default, versions))
+    asked = wish(request.path, os.environ, repository)
+    choices = chosen(asked, request.path, versions)
+    locate = BesideInCommits(request.path, side_commits(os.environ, repository), repository, store)
+    result = settled(versions, choices, store, preferred_side(default_choice(asked, versions), versions), locate)
     _write(request.ours, bytes(result.manifest))
     return _reported(request, versions, choices, result, repository)
 
@@ -93,21 +97,6 @@ def _versions(request: Request, store: Store) -> Versions | None:
     return Versions(base, (ours, theirs))
 
 
-def _conflicting(versions: Versions) -> list[str]:
-    return [decision.name for decision in decided_groups(versions.base, versions.sides) if decision.side is None]
-
-
-def _default(request: Request, versions: Versions, repository: Repository) -> Choice | None:
-    """What settles every conflict that nothing else settles, if the user said so."""
-    asked = wish(request.path, os.environ, repository)
-    return choice(asked.strategy, asked.options, len(versions.sides)) if asked else None
-
-
-def _preferred(default: Choice | None, versions: Versions) -> int:
-    """The side whose values stand where several changed them: theirs, if theirs is what was asked for."""
-    return len(versions.sides) - 1 if default and default.strategy.selects == "theirs" else 0
-
-
 def _reported(
     request: Request,
     versions: Versions,
@@ -118,7 +107,7 @@ def _reported(
     """Tell what is open, on stderr and in the record; the exit code."""
     conflicts = Conflicts(repository.git_dir / "theta" / "conflicts")
     if request.marker_size <= MARKER_SIZE:
-        for line in conflict_report(request.path, result, len(decided_groups(versions.base, versions.sides))):
+        for line in conflict_report(request.path, result, len(versions.decisions)):
             _say(line)
     if not result.open:
         conflicts.remove(request.path)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
+from functools import cached_property
 
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Tensor
@@ -32,6 +33,16 @@ class Versions:
 
     def __getitem__(self, version: int) -> Manifest | None:
         return self.base if version == BASE else self.sides[version]
+
+    @cached_property
+    def decisions(self) -> list[Decision]:
+        """What the three-way rules say of every parameter group."""
+        return decided_groups(self.base, self.sides)
+
+    @property
+    def conflicts(self) -> list[str]:
+        """The names that the three-way rules leave open."""
+        return [decision.name for decision in self.decisions if decision.side is None]
 
     def state(self, version: int, name: str) -> Tensor | TiedTensor | None:
         """What a version says of a name, ties as ties."""
@@ -90,6 +101,18 @@ class Outcome:
         return [group for _, group in sorted(self.groups.items()) if isinstance(group, Computed)]
 
 
+def preferred_side(default: Choice | None, versions: Versions) -> int:
+    """The side whose values stand where several changed them: theirs, if theirs is what was asked for."""
+    return len(versions.sides) - 1 if default and default.strategy.selects == "theirs" else 0
+
+
+def sides_of(group: Computed) -> tuple[int, ...]:
+    """The sides that go to the strategy: those that changed, unless it wants all."""
+    if group.choice.options["shortcuts"]:
+        return group.conflict.changed
+    return tuple(i for i, state in enumerate(group.conflict.sides) if state is not None)
+
+
 def outcome(
     versions: Versions, choices: Mapping[str, Choice], preferred: int = 0, refused: Mapping[str, str] | None = None
 ) -> Outcome:
@@ -100,7 +123,7 @@ def outcome(
     """
     groups: dict[str, Taken | Computed] = {}
     still_open: list[Open] = []
-    for decision in decided_groups(versions.base, versions.sides):
+    for decision in versions.decisions:
         why = refused.get(decision.name) if refused else None
         settled, why = _settled(decision, versions, None if why else choices.get(decision.name), why)
         groups[decision.name] = settled
@@ -165,7 +188,7 @@ def _structure(states: Iterable[Tensor | TiedTensor | None]) -> set[object]:
 
 def _kept_in_ours(groups: dict[str, Taken | Computed], versions: Versions) -> Iterable[Open]:
     """Bring ``groups`` back to the structure of ours; yield what has to stay a conflict for it."""
-    decisions = {decision.name: decision for decision in decided_groups(versions.base, versions.sides)}
+    decisions = {decision.name: decision for decision in versions.decisions}
     for name, group in list(groups.items()):
         ours = versions.state(0, name)
         if _structure([group.state]) != _structure([ours]):

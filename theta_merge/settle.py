@@ -8,23 +8,27 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from strategies.contract import CannotMerge
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Recipe
 from theta_checkpoint.manifest import Tensor
 from theta_merge.choices import Choice
-from theta_merge.decide import own_tensor
 from theta_merge.outcome import Computed
 from theta_merge.outcome import Open
 from theta_merge.outcome import Outcome
 from theta_merge.outcome import Taken
 from theta_merge.outcome import Versions
 from theta_merge.outcome import outcome
+from theta_merge.side_data import Locate
+from theta_merge.side_data import SideData
+from theta_merge.side_data import lacking
+from theta_merge.side_data import side_data
 from theta_merge.storage_order import storage_axes
+from theta_merge.untied import Untied
 from theta_store import sketches
 from theta_store import values
+from theta_store.checkpoint import Checkpoint
 from theta_store.checkpoint import StoredCheckpoint
 from theta_store.chunks import WORKERS
 from theta_store.chunks import chunk_length
@@ -32,9 +36,6 @@ from theta_store.chunks import chunk_ranges
 from theta_store.intake import Intake
 from theta_store.intake import taken_in
 from theta_store.store import Store
-
-if TYPE_CHECKING:
-    from theta_merge.compute import SideData
 
 
 @dataclass(frozen=True)
@@ -51,30 +52,32 @@ def settled(
     choices: Mapping[str, Choice],
     store: Store,
     preferred: int = 0,
-    side_data: SideData | None = None,
+    locate: Locate = lambda kind, side: None,
 ) -> Settled:
     """The merge under these choices, its new values stored; a group that cannot be computed stays ours and open.
 
-    Only conflicting groups are read. The result does not depend on the number of threads.
+    Only conflicting groups are read. The result does not depend on the number of threads. ``locate`` finds side
+    data; raises :class:`theta_merge.side_data.NoSideData` where there is none, before any value is read.
     """
     wanted = outcome(versions, choices, preferred)
-    made, refused = _computed(wanted, store, side_data)
-    if refused:
-        frame = wanted.frame
-        wanted = outcome(versions, choices, preferred, refused)
-        if wanted.frame != frame:
-            made, _ = _computed(wanted, store, side_data)
+    with side_data((group.choice for group in wanted.computed), len(versions.sides), locate) as data:
+        unfit = {group.state.name: why for group in wanted.computed if (why := lacking(group, data))}
+        wanted = outcome(versions, choices, preferred, unfit)
+        made, refused = _computed(wanted, store, data)
+        if refused:
+            frame = wanted.frame
+            wanted = outcome(versions, choices, preferred, {**unfit, **refused})
+            if wanted.frame != frame:
+                made, _ = _computed(wanted, store, data)
     return _stored(wanted, made, store)
 
 
-def readable(manifest: Manifest, store: Store) -> StoredCheckpoint:
-    """A stored checkpoint in which tied names can be read as tensors of their own."""
-    own = {name: own_tensor(tied, manifest) for name, tied in manifest.aliases.items()}
-    extra = {name: tensor for name, tensor in own.items() if isinstance(tensor, Tensor)}
-    return StoredCheckpoint(replace(manifest, groups={**manifest.groups, **extra}), store.objects)
+def readable(manifest: Manifest, store: Store) -> Checkpoint:
+    """The checkpoint of a manifest, tied names readable as tensors of their own."""
+    return Untied(StoredCheckpoint(manifest, store.objects))
 
 
-def _computed(wanted: Outcome, store: Store, side_data: SideData | None) -> tuple[dict[str, Intake], dict[str, str]]:
+def _computed(wanted: Outcome, store: Store, data: SideData) -> tuple[dict[str, Intake], dict[str, str]]:
     """What was computed and stored, and why other groups could not be, both by name."""
     if not wanted.computed:
         return {}, {}
@@ -82,7 +85,7 @@ def _computed(wanted: Outcome, store: Store, side_data: SideData | None) -> tupl
 
     versions = (*wanted.versions.sides, wanted.versions.base)
     checkpoints = [readable(version, store) if version else None for version in versions]
-    computer = Computer(checkpoints, side_data) if side_data else Computer(checkpoints)
+    computer = Computer(checkpoints, data).surveyed(wanted.computed)
 
     def one(group: Computed) -> Intake | str:
         try:
@@ -127,11 +130,12 @@ def _reordered(wanted: Outcome, store: Store) -> dict[str, Intake]:
         if isinstance(group, Taken) and isinstance(group.state, Tensor) and group.state.strides != tensor.strides:
             version = wanted.versions[group.version]
             assert version is not None
-            found[name] = taken_in(_chunks_in_order(readable(version, store), tensor), tensor.dtype, store.objects)
+            found[name] = taken_in(chunks_in_order(readable(version, store), tensor), tensor.dtype, store.objects)
     return found
 
 
-def _chunks_in_order(checkpoint: StoredCheckpoint, target: Tensor) -> Iterator[bytes]:
+def chunks_in_order(checkpoint: Checkpoint, target: Tensor) -> Iterator[bytes]:
+    """A group's bytes in the storage order of ``target``, cut into the chunks in which they are stored."""
     array = values.array(checkpoint, target.name)
     data = array.transpose(storage_axes(target.shape, target.strides)).tobytes()
     for start, length in chunk_ranges(len(data), chunk_length(target.dtype, target.shape)):

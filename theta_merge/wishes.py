@@ -1,39 +1,94 @@
-"""Wishes: the strategy that the environment, the configuration or the attributes ask for."""
+"""Wishes: the strategy or recipe that the command line, environment, configuration or attributes ask for."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
 
+from strategies.contract import MergeError
 from theta_git.repository import Repository
+from theta_merge.choices import Choice
+from theta_merge.choices import choice
 from theta_merge.choices import options_of
+from theta_merge.outcome import Versions
+from theta_merge.recipe import Recipe
+from theta_merge.recipe import Wanted
+from theta_merge.recipe import parsed
 
 STRATEGY = "GIT_THETA_STRATEGY"
 OPTIONS = "GIT_THETA_OPTIONS"
+RECIPE = "GIT_THETA_RECIPE"
 SIDES = "GIT_THETA_SIDES"
 """the commits that are merged, ours first: where side data such as Fisher information is looked for"""
 
 
 @dataclass(frozen=True)
 class Wish:
-    """A strategy by name, for every conflict."""
+    """What settles conflicts as far as the user has said so in advance."""
 
-    strategy: str
-    options: Mapping[str, object]
+    default: Wanted | None = None
+    """for every conflict that no rule matches"""
+    recipe: Recipe = field(default_factory=Recipe)
+
+    def __bool__(self) -> bool:
+        return bool(self.default or self.recipe.rules)
 
 
-def wish(path: str, environment: Mapping[str, str], repository: Repository) -> Wish | None:
-    """The default strategy for a path: environment, then configuration, then attribute; None if nothing is said.
+def given(strategy: str | None, options: Sequence[str], recipe: str | None) -> Wish:
+    """What a command line asks for; raises :class:`strategies.contract.MergeError`."""
+    rules = read(Path(recipe)) if recipe else Recipe()
+    if options and not strategy:
+        raise MergeError("-X gives options to a strategy; add --strategy NAME")
+    return Wish(Wanted(strategy, options_of(options)) if strategy else rules.default, rules)
+
+
+def wish(path: str, environment: Mapping[str, str], repository: Repository) -> Wish:
+    """What is asked for a path: environment, then the recipe's default, then configuration, then attribute.
 
     Options come as shell words, ``weights=0.7,0.3 normalize=false``, from ``GIT_THETA_OPTIONS`` or
-    ``theta.merge.options``. Raises :class:`strategies.contract.MergeError` for options that cannot be read.
+    ``theta.merge.options``. Raises :class:`strategies.contract.MergeError` for what cannot be read.
     """
-    name = environment.get(STRATEGY) or repository.config("theta.merge.strategy") or _attribute(path, repository)
-    if not name:
-        return None
+    file = environment.get(RECIPE) or repository.config("theta.merge.recipe")
+    recipe = read(_in_top(file, repository)) if file else Recipe()
     words = environment.get(OPTIONS) or repository.config("theta.merge.options") or ""
-    return Wish(name, options_of(shlex.split(words)))
+    if name := environment.get(STRATEGY):
+        return Wish(Wanted(name, options_of(shlex.split(words))), recipe)
+    if recipe.default:
+        return Wish(recipe.default, recipe)
+    name = repository.config("theta.merge.strategy") or _attribute(path, repository)
+    return Wish(Wanted(name, options_of(shlex.split(words))) if name else None, recipe)
+
+
+def chosen(wish: Wish, path: str, versions: Versions) -> dict[str, Choice]:
+    """The choice for each conflict that the wish covers; everything is checked, no value is read."""
+    names = [decision.name for decision in versions.decisions]
+    choices = wish.recipe.choices(path, names, versions.conflicts, len(versions.sides))
+    default = default_choice(wish, versions)
+    return {**dict.fromkeys(versions.conflicts, default), **choices} if default else choices
+
+
+def default_choice(wish: Wish, versions: Versions) -> Choice | None:
+    """What settles the conflicts that no rule matches."""
+    return choice(wish.default.strategy, wish.default.options, len(versions.sides)) if wish.default else None
+
+
+def read(path: Path) -> Recipe:
+    """The recipe in a file; raises :class:`MergeError`."""
+    try:
+        return parsed(path.read_text(), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise MergeError(f"cannot read the recipe {path}: {error}") from error
+
+
+def _in_top(file: str, repository: Repository) -> Path:
+    """A recipe's path is relative to the root of the working tree, where there is one."""
+    done = repository.finished("rev-parse", "--show-toplevel")
+    top = done.stdout.decode(errors="surrogateescape").rstrip("\n")
+    return Path(top) / file if top else repository.common_dir / file
 
 
 def _attribute(path: str, repository: Repository) -> str | None:

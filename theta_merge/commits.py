@@ -1,0 +1,59 @@
+"""Which commits a running git operation merges: where a side's other files are looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from theta_git.repository import Repository
+from theta_merge.side_data import beside
+from theta_merge.sources import manifest_of
+from theta_merge.wishes import SIDES
+from theta_store.checkpoint import Checkpoint
+from theta_store.checkpoint import StoredCheckpoint
+from theta_store.store import Store
+
+PSEUDO_REFS = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REBASE_HEAD")
+
+
+@dataclass(frozen=True)
+class BesideInCommits:
+    """Side data as it was committed beside a checkpoint, see :data:`theta_merge.side_data.Locate`."""
+
+    path: str
+    commits: tuple[str, ...]
+    """one per side, as far as they are known"""
+    repository: Repository
+    store: Store
+
+    def __call__(self, kind: str, side: int) -> Checkpoint | None:
+        """The committed side data of one side; None where there is none."""
+        if side >= len(self.commits):
+            return None
+        blob = self.repository.blob(f"{self.commits[side]}:{beside(self.path, kind)}")
+        manifest = manifest_of(blob, self.store) if blob else None
+        return StoredCheckpoint(manifest, self.store.objects) if manifest else None
+
+
+def side_commits(environment: Mapping[str, str], repository: Repository) -> tuple[str, ...]:
+    """The commits of ours, theirs, ... as far as the operation tells; ours alone if it does not."""
+    if sides := environment.get(SIDES):
+        return tuple(sides.split())
+    theirs = [name.removeprefix("GITHEAD_") for name in environment if name.startswith("GITHEAD_")]
+    if len(theirs) == 1:
+        return ("HEAD", theirs[0])
+    found = _rebased(repository) or next((name for name in PSEUDO_REFS if _exists(name, repository)), None)
+    return ("HEAD", found) if found else ("HEAD",)
+
+
+def _rebased(repository: Repository) -> str | None:
+    """The commit that a rebase replays at this moment."""
+    try:
+        last = (repository.git_dir / "rebase-merge" / "done").read_text().splitlines()[-1].split()
+    except (OSError, IndexError):
+        return None
+    return last[1] if len(last) > 1 else None
+
+
+def _exists(name: str, repository: Repository) -> bool:
+    return repository.finished("rev-parse", "--verify", "-q", name).returncode == 0

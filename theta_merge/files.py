@@ -1,0 +1,156 @@
+"""theta-merge: merge checkpoint files without git."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
+
+from strategies.contract import MergeError
+from theta_checkpoint.failure import Failure
+from theta_merge.choices import choice
+from theta_merge.outcome import Outcome
+from theta_merge.outcome import Versions
+from theta_merge.outcome import outcome
+from theta_merge.outcome import preferred_side
+from theta_merge.pour import poured
+from theta_merge.report import described_conflict
+from theta_merge.report import outcome_json
+from theta_merge.report import outcome_summary
+from theta_merge.side_data import Locate
+from theta_merge.side_data import beside
+from theta_merge.side_data import lacking
+from theta_merge.side_data import side_data
+from theta_merge.wishes import Wish
+from theta_merge.wishes import chosen
+from theta_merge.wishes import default_choice
+from theta_merge.wishes import given
+from theta_store.checkpoint import Checkpoint
+from theta_store.checkpoint import FileCheckpoint
+from theta_store.checkpoint import opened
+
+DONE, CONFLICT, FAILED = 0, 1, 2
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="theta-merge",
+        usage="theta-merge [BASE|-] OURS THEIRS... -o OUT --strategy NAME [-X OPTION=VALUE]...",
+        description="Merge checkpoint files, parameter group by parameter group. With two files, or - as BASE, "
+        "there is no common ancestor.",
+        epilog="exit codes: 0 merged, 1 conflicts are left and nothing was written, 2 cannot merge",
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="BASE OURS THEIRS...")
+    parser.add_argument("-o", "--output", metavar="OUT", type=Path, help="where the merged file goes")
+    parser.add_argument("-s", "--strategy", metavar="NAME", help="what settles conflicts; list: git theta strategies")
+    parser.add_argument("-X", dest="options", metavar="OPTION=VALUE", action="append", default=[])
+    parser.add_argument("--recipe", metavar="FILE", help="rules in TOML: which strategy for which groups")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="tell what would be done, write nothing")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    return parser
+
+
+def merge(args: argparse.Namespace) -> int:
+    """Merge as the command line says; the exit code."""
+    base, sides = _files(args.files)
+    asked = given(args.strategy, args.options, args.recipe)
+    if _computes(asked, len(sides)) and not args.dry_run:
+        # torch takes seconds to import: meanwhile the files are read.
+        threading.Thread(target=import_module, args=("theta_merge.compute",), daemon=True).start()
+    with _opened([*sides, base]) as checkpoints:
+        wanted = _wanted(checkpoints, asked, str(args.output))
+        with side_data((group.choice for group in wanted.computed), len(sides), _beside(sides)) as data:
+            unfit = {group.state.name: why for group in wanted.computed if (why := lacking(group, data))}
+            wanted = _wanted(checkpoints, asked, str(args.output), unfit) if unfit else wanted
+            writes = not args.dry_run and not wanted.open
+            if writes:
+                poured(wanted, checkpoints, data, args.output)
+    _tell(wanted, args, args.output if writes else None)
+    return CONFLICT if wanted.open else DONE
+
+
+def _files(files: Sequence[str]) -> tuple[Path | None, list[Path]]:
+    """Base and the sides."""
+    if len(files) < 2 or (len(files) == 2 and files[0] == "-"):
+        raise MergeError("a merge takes at least two files: theta-merge BASE OURS THEIRS -o OUT --strategy NAME")
+    first, *rest = files
+    if len(files) == 2:
+        return None, [Path(file) for file in files]
+    return None if first == "-" else Path(first), [Path(file) for file in rest]
+
+
+@contextlib.contextmanager
+def _opened(paths: Sequence[Path | None]) -> Iterator[list[FileCheckpoint | None]]:
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(len(paths)) as pool:
+        waiting = [pool.submit(stack.enter_context, opened(path)) if path else None for path in paths]
+        yield [future.result() if future else None for future in waiting]
+
+
+def _wanted(
+    checkpoints: Sequence[FileCheckpoint | None], asked: Wish, path: str, refused: dict[str, str] | None = None
+) -> Outcome:
+    *sides, base = [checkpoint.manifest if checkpoint else None for checkpoint in checkpoints]
+    versions = Versions(base, tuple(side for side in sides if side))
+    preferred = preferred_side(default_choice(asked, versions), versions)
+    return outcome(versions, chosen(asked, path, versions), preferred, refused)
+
+
+def _computes(asked: Wish, sides: int) -> bool:
+    """Whether values will have to be computed; raises at once for strategies and options that do not exist."""
+    wanted = [*([asked.default] if asked.default else []), *(rule.wanted for rule in asked.recipe.rules)]
+    return any(not choice(one.strategy, one.options, sides).strategy.selects for one in wanted)
+
+
+def _beside(sides: Sequence[Path]) -> Locate:
+    """Side data in the files beside each side's file."""
+    stack = contextlib.ExitStack()
+
+    def locate(kind: str, side: int) -> Checkpoint | None:
+        path = Path(beside(str(sides[side]), kind))
+        return stack.enter_context(opened(path)) if path.exists() else None
+
+    return locate
+
+
+def _tell(wanted: Outcome, args: argparse.Namespace, written: Path | None) -> None:
+    if args.json:
+        print(json.dumps({"version": 1, "written": str(written) if written else None, **outcome_json(wanted)}))
+        return
+    for note in wanted.notes:
+        _say(note)
+    for item in wanted.open:
+        _say(described_conflict(item))
+    print(outcome_summary(wanted) + (f" -> {written}" if written else ""))
+    if wanted.open:
+        _say(f"{len(wanted.open)} conflicts; nothing was written; settle them with --strategy NAME")
+
+
+def _say(line: str) -> None:
+    print(f"theta: {line}", file=sys.stderr)
+
+
+def main() -> int:
+    """Run as the command ``theta-merge``."""
+    parser = arguments()
+    args = parser.parse_args()
+    if not args.output and not args.dry_run:
+        parser.error("give -o OUT, or --dry-run")
+    try:
+        return merge(args)
+    except (Failure, MergeError, OSError) as error:
+        _say(str(error))
+    except KeyboardInterrupt:
+        _say("interrupted; nothing was written")
+    return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

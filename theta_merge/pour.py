@@ -1,0 +1,123 @@
+"""Pour: an outcome becomes a file, without a store. For merges outside of git."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import zlib
+from collections.abc import Iterator
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from theta_checkpoint import skeleton
+from theta_checkpoint.layout import Checksum
+from theta_checkpoint.manifest import Tensor
+from theta_checkpoint.skeleton import Hole
+from theta_checkpoint.skeleton import Literal
+from theta_checkpoint.skeleton import Segment
+from theta_merge.outcome import Computed
+from theta_merge.outcome import Outcome
+from theta_merge.settle import chunks_in_order
+from theta_merge.side_data import SideData
+from theta_merge.untied import Untied
+from theta_store.checkpoint import FileCheckpoint
+from theta_store.chunks import MAX_CHUNK
+from theta_store.chunks import WORKERS
+from theta_store.chunks import chunk_ranges
+from theta_store.crcs import Range
+from theta_store.crcs import expected_bytes
+
+
+def poured(wanted: Outcome, checkpoints: Sequence[FileCheckpoint | None], data: SideData, path: Path) -> None:
+    """Write the merged file; at ``path`` is what was there before, or all of it. Memory: a few slices.
+
+    ``checkpoints`` are one per side, base last. Raises OSError, and what computing raises
+    (:class:`strategies.contract.CannotMerge`).
+    """
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        fd = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            _pour(wanted, checkpoints, data, fd)
+        finally:
+            os.close(fd)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _pour(wanted: Outcome, checkpoints: Sequence[FileCheckpoint | None], data: SideData, fd: int) -> None:
+    frame = checkpoints[wanted.frame]
+    assert frame is not None
+    segments = skeleton.decoded(frame.found.skeleton)
+    starts = dict(_starts(segments))
+    holes = {segment.name: start for start, segment in starts.items() if isinstance(segment, Hole)}
+    chunks = _Chunks(wanted, [Untied(checkpoint) if checkpoint else None for checkpoint in checkpoints], data)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for _ in pool.map(lambda name: _write(fd, chunks.of(name), holes[name]), sorted(holes)):
+            pass
+        for start, segment in starts.items():
+            if isinstance(segment, Literal):
+                _write(fd, iter([segment.data]), start)
+        _write_checksums(fd, starts, pool)
+
+
+def _starts(segments: Sequence[Segment]) -> Iterator[tuple[int, Segment]]:
+    """Each segment with its first byte in the file; empty ones, which may share it, are left out."""
+    position = 0
+    for segment in segments:
+        length = len(segment.data) if isinstance(segment, Literal) else segment.length
+        if length:
+            yield position, segment
+        position += length
+
+
+class _Chunks:
+    """The bytes of every merged group, as its place in the file wants them."""
+
+    def __init__(self, wanted: Outcome, checkpoints: Sequence[Untied | None], data: SideData) -> None:
+        self._wanted = wanted
+        self._checkpoints = checkpoints
+        if wanted.computed:
+            from theta_merge.compute import Computer
+
+            self._computer = Computer(checkpoints, data).surveyed(wanted.computed)
+
+    def of(self, name: str) -> Iterator[bytes]:
+        """The chunks of one group in storage order."""
+        group = self._wanted.groups[name]
+        if isinstance(group, Computed):
+            return self._computer.chunks(group)
+        checkpoint = self._checkpoints[group.version]
+        target = self._wanted.skeleton_of.groups[name]
+        assert checkpoint is not None
+        assert isinstance(group.state, Tensor)
+        return checkpoint.chunks(name) if group.state.strides == target.strides else chunks_in_order(checkpoint, target)
+
+
+def _write(fd: int, pieces: Iterator[bytes], position: int) -> None:
+    for piece in pieces:
+        view = memoryview(piece)
+        while view:
+            written = os.pwrite(fd, view, position)
+            view = view[written:]
+            position += written
+
+
+def _write_checksums(fd: int, starts: dict[int, Segment], pool: ThreadPoolExecutor) -> None:
+    crcs: dict[Range, int] = {}
+    # The serialization id stands in a record that has a CRC-32 of its own.
+    for kind in ("serialization-id", "crc32"):
+        checksums = {s: c for s, c in starts.items() if isinstance(c, Checksum) and c.kind == kind}
+        ranges = sorted({pair for checksum in checksums.values() for pair in checksum.ranges} - crcs.keys())
+        crcs.update(zip(ranges, pool.map(lambda pair: _crc(fd, pair), ranges), strict=True))
+        for start, checksum in checksums.items():
+            _write(fd, iter([expected_bytes(checksum, crcs)]), start)
+
+
+def _crc(fd: int, pair: Range) -> int:
+    crc = 0
+    for offset, length in chunk_ranges(pair[1] - pair[0], MAX_CHUNK):
+        crc = zlib.crc32(os.pread(fd, length, pair[0] + offset), crc)
+    return crc

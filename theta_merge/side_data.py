@@ -1,0 +1,89 @@
+"""Side data: what a strategy needs to know of each side beside its values, such as its Fisher information.
+
+It is a checkpoint of its own with the same group names: ``NAME.fisher.safetensors`` beside ``NAME.pt`` in that
+side's commit (or folder), or the files given as ``-X fisher=OURS_FILE,THEIRS_FILE``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from pathlib import PurePosixPath
+
+from strategies.contract import MergeError
+from theta_merge.choices import Choice
+from theta_merge.decide import side_name
+from theta_merge.outcome import Computed
+from theta_merge.outcome import sides_of
+from theta_store.checkpoint import Checkpoint
+from theta_store.checkpoint import opened
+
+Locate = Callable[[str, int], "Checkpoint | None"]
+"""the checkpoint that holds a kind of side data for a side, where it lies by convention; None if there is none"""
+SideData = Mapping[str, Sequence[Checkpoint]]
+"""by kind: one checkpoint per side"""
+
+
+class NoSideData(MergeError):
+    """A strategy needs to know more of a side than its values."""
+
+    def __init__(self, kind: str, side: int, strategy: str) -> None:
+        super().__init__(
+            f"strategy {strategy!r} needs the {kind} information of {side_name(side)}: save it beside the "
+            f"checkpoint as NAME.{kind}.safetensors (strategies.side_data.diagonal_{kind} makes it) and commit "
+            f"both, or give the files: -X {kind}=OURS_FILE,THEIRS_FILE"
+        )
+
+
+def beside(path: str, kind: str) -> str:
+    """Where side data of a checkpoint lies: ``models/m.pt`` -> ``models/m.fisher.safetensors``."""
+    return str(PurePosixPath(path).with_suffix(f".{kind}.safetensors"))
+
+
+@contextlib.contextmanager
+def side_data(choices: Iterable[Choice], sides: int, locate: Locate) -> Iterator[SideData]:
+    """The side data that these choices need; raises :class:`NoSideData` before any value is read."""
+    with contextlib.ExitStack() as stack:
+        found: dict[str, Sequence[Checkpoint]] = {}
+        for choice in choices:
+            kind = choice.strategy.side_data
+            if kind and kind not in found:
+                found[kind] = _given(choice, sides, stack) or _located(choice.strategy.name, kind, sides, locate)
+        yield found
+
+
+def lacking(group: Computed, data: SideData) -> str | None:
+    """Why the side data does not serve for a group; None if it does."""
+    kind = group.choice.strategy.side_data
+    if not kind:
+        return None
+    for side in sides_of(group):
+        tensor = data[kind][side].manifest.groups.get(group.state.name)
+        if tensor is None:
+            return f"there is no {kind} information for it in {side_name(side)}"
+        if kind == "fisher" and tensor.shape != group.state.shape:
+            return f"the {kind} information of {side_name(side)} has another shape: {list(tensor.shape)}"
+    return None
+
+
+def _given(choice: Choice, sides: int, stack: contextlib.ExitStack) -> Sequence[Checkpoint]:
+    if not choice.side_files:
+        return ()
+    if len(choice.side_files) != sides:
+        raise MergeError(f"{choice.strategy.side_data}= takes one file per side ({sides}), ours first")
+    return [stack.enter_context(opened(Path(file))) for file in choice.side_files]
+
+
+def _located(strategy: str, kind: str, sides: int, locate: Locate) -> Sequence[Checkpoint]:
+    found = []
+    for side in range(sides):
+        checkpoint = locate(kind, side)
+        if checkpoint is None:
+            raise NoSideData(kind, side, strategy)
+        found.append(checkpoint)
+    return found

@@ -15,6 +15,7 @@ from strategies.contract import Options
 from strategies.contract import Pass
 from strategies.contract import Strategy
 from strategies.contract import no_cancelling_weights
+from strategies.messages import side_name
 from strategies.shared_options import POSITIVE_WEIGHTS
 
 if TYPE_CHECKING:
@@ -62,11 +63,6 @@ def _fishers(sides: Sequence[Tensor], context: Context) -> list[Tensor]:
 
 
 HOW = "make it with strategies.side_data.diagonal_fisher and save it beside the checkpoint as NAME.fisher.safetensors"
-
-
-def side_name(side: int) -> str:
-    """How messages call a side."""
-    return ("ours", "theirs")[side] if side < 2 else f"side {side + 1}"
 
 
 def _mean(fishers: Sequence[Tensor]) -> float:

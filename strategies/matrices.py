@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from collections.abc import Sequence
 
@@ -38,9 +39,13 @@ def thin_svd(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def polar_factor(matrix: Tensor) -> Tensor:
-    """The matrix with all singular values set to one: the nearest with orthonormal columns (or rows)."""
-    left, _, right = thin_svd(matrix)
-    return left @ right
+    """The matrix with its singular values set to one: the nearest with orthonormal columns (or rows).
+
+    Directions that several sides share leave singular values of 0; those stay 0, since their vectors are arbitrary.
+    """
+    left, values, right = thin_svd(matrix)
+    kept = values > 1e-10 * values[:1]
+    return left[:, kept] @ right[kept]
 
 
 def whitened_product(left: Sequence[Tensor], values: Tensor, right: Sequence[Tensor]) -> Tensor:
@@ -63,7 +68,14 @@ def calibrated(change: Tensor, deltas: Sequence[Tensor], alpha: float | str) -> 
         rows = left.T @ delta.to(torch.float64)
         energy = rows.square().sum(dim=1)
         projected = values * (right * rows).sum(dim=1)
-        agreement += torch.where(energy > 0, projected / energy.clamp(min=torch.finfo(energy.dtype).tiny), 0.0).clamp(
-            min=least
-        )
+        agreed = torch.where(energy > 0, projected / energy.clamp(min=sys.float_info.min), 0.0)
+        agreement += agreed.clamp(min=least)
     return (left * (values * len(deltas) / agreement) @ right).to(change.dtype)
+
+
+def pseudoinverse(matrix: Tensor, tolerance: float) -> Tensor:
+    """The pseudoinverse of a symmetric positive matrix; eigenvalues up to ``tolerance`` times the largest are 0."""
+    values, vectors = torch.linalg.eigh(matrix)
+    kept = values > tolerance * values[-1]
+    inverse: Tensor = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
+    return inverse

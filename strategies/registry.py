@@ -38,15 +38,33 @@ BUILT_IN = {
     "magmax": "strategies.magmax",
     "emr": "strategies.emr",
     "consensus": "strategies.consensus",
+    "pcb": "strategies.pcb",
     "model-stock": "strategies.model_stock",
+    "tsv": "strategies.tsv",
+    "iso-c": "strategies.iso_c",
+    "iso-cts": "strategies.iso_cts",
+    "wudi": "strategies.wudi",
+    "ace": "strategies.ace",
     "nearswap": "strategies.nearswap",
     "arcee-fusion": "strategies.arcee_fusion",
     "fisher": "strategies.fisher",
+    "regmean": "strategies.regmean",
 }
 """Name to module; each module holds one object ``STRATEGY``."""
 
 ALIASES = {
     "linear": "average",
+    "weighted-average": "average",
+    "model-soup": "average",
+    "ours": "take-ours",
+    "theirs": "take-theirs",
+    "base": "take-base",
+    "tsv-m": "tsv",
+    "tsvm": "tsv",
+    "isoc": "iso-c",
+    "isocts": "iso-cts",
+    "consensus-ta": "consensus",
+    "emr-merging": "emr",
 }
 """Names under which other tools and papers know a built-in."""
 

@@ -61,6 +61,15 @@ def install(repository: Repository, scope: Scope, changes: dict[str, str]) -> st
     return _held(repository, scope)[0].origin
 
 
+def installed_if_needed(repository: Repository) -> str | None:
+    """The repository's file into which theta, and git-lfs where missing, was installed now; None if it was before."""
+    if repository.config("filter.theta.process"):
+        return None
+    if lfs_is_missing(repository):
+        install_lfs(repository, Scope.LOCAL)
+    return install(repository, Scope.LOCAL, pending(repository, Scope.LOCAL))
+
+
 def lfs_is_missing(repository: Repository) -> bool:
     """Whether git-lfs is on this machine and git's configuration knows nothing of it."""
     return bool(shutil.which("git-lfs")) and repository.config("filter.lfs.process") is None

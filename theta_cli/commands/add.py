@@ -6,8 +6,8 @@ import subprocess
 from argparse import ArgumentParser
 from argparse import Namespace
 
+from theta_cli import installation
 from theta_cli import tracking
-from theta_cli.commands.track import installed_if_needed
 from theta_git import attributes
 from theta_git.repository import Repository
 
@@ -25,7 +25,7 @@ def run(args: Namespace) -> int:
     fresh = [path for path in args.paths if filters.get(path) != "theta"]
     for one in tracking.track(repository, fresh) if fresh else []:
         print(f"tracking {one.pattern}")
-    if installed := installed_if_needed(repository):
+    if installed := installation.installed_if_needed(repository):
         print(f"installed theta in {installed} (local)")
     done = subprocess.run(["git", "add", "--", *([".gitattributes"] if fresh else []), *args.paths], check=False)
     return done.returncode

@@ -13,7 +13,6 @@ from theta_cli.json_output import add_json_option
 from theta_cli.json_output import print_json
 from theta_cli.tracking import Tracked
 from theta_git.attributes import Line
-from theta_git.configuration import Scope
 from theta_git.repository import Repository
 
 
@@ -30,7 +29,7 @@ def run(args: Namespace) -> int:
         return _listed(tracking.tracked_lines(repository), args.json)
     _ = repository.top
     done = tracking.track(repository, args.patterns)
-    installed = installed_if_needed(repository)
+    installed = installation.installed_if_needed(repository)
     if args.json:
         patterns = [{"pattern": one.pattern, "added": one.changed, "files": one.files} for one in done]
         print_json({"patterns": patterns, "installed": installed})
@@ -41,13 +40,6 @@ def run(args: Namespace) -> int:
         print(f"installed theta in {installed} (local)")
     print(f"next: {next_command(done)}")
     return 0
-
-
-def installed_if_needed(repository: Repository) -> str | None:
-    """The file into which theta was installed just now; None if it was installed before."""
-    if repository.config("filter.theta.process"):
-        return None
-    return installation.install(repository, Scope.LOCAL, installation.pending(repository, Scope.LOCAL))
 
 
 def next_command(done: Sequence[Tracked]) -> str:

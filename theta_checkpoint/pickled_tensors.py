@@ -142,11 +142,11 @@ def dtype_of(torch_type: str) -> str | None:
 def storage_id(persistent: object) -> StorageId | None:
     """The storage that a persistent id names, or None; raises :class:`DamagedCheckpoint` for a damaged one."""
     match persistent:
-        case Persistent(("storage" | b"storage", Global(name=kind), key, _, int(numel), *view)) if numel >= 0:
+        case Persistent(("storage" | b"storage", Global(name=kind), key, _, int(numel), *view)) if _is_size(numel):
             match view:
                 case [] | [None]:
                     return StorageId(kind, storage_key(key), numel)
-                case [(_, int(offset), int(length))] if offset >= 0 and length >= 0:
+                case [(_, int(offset), int(length))] if _is_size(offset) and _is_size(length):
                     return StorageId(kind, storage_key(key), length, offset)
             raise DamagedCheckpoint("damaged view of a storage")
     return None
@@ -235,7 +235,7 @@ class _Walk:
             case (Persistent() as persistent, int(offset), shape, strides, *rest):
                 storage = storage_id(persistent)
                 if storage is None:
-                    raise DamagedCheckpoint(f"tensor {name!r} has no storage")
+                    raise DamagedCheckpoint(f"tensor {name[:200]!r} has no storage")
                 kind = storage.type
                 if function == "_rebuild_tensor_v3":
                     kind = rest[2].name if len(rest) > 2 and isinstance(rest[2], Global) else "unknown"
@@ -249,7 +249,7 @@ class _Walk:
     def _sparse(self, parts: object, name: str, depth: int) -> list[Entry]:
         coo, compressed = ("indices", "values", "size"), ("compressed_indices", "plain_indices", "values", "size")
         if not isinstance(parts, tuple):
-            raise DamagedCheckpoint(f"damaged sparse tensor {name!r}")
+            raise DamagedCheckpoint(f"damaged sparse tensor {name[:200]!r}")
         # COO has a flag in the place where the compressed layouts have their size
         labels = compressed if len(parts) == 4 and not isinstance(parts[3], bool | None) else (*coo, "is_coalesced")
         return self._named(zip(labels, parts, strict=False), name, depth)
@@ -281,8 +281,8 @@ class _Walk:
 def _checked_tensor(
     name: str, storage: StorageId, kind: str, shape: tuple[int, ...], strides: tuple[int, ...], offset: int
 ) -> PickledTensor:
-    if len(shape) != len(strides) or offset < 0:
-        raise DamagedCheckpoint(f"tensor {name!r} has shape {shape}, strides {strides}, offset {offset}")
+    if len(shape) != len(strides) or not _is_size(offset):
+        raise DamagedCheckpoint(f"tensor {name[:200]!r} has an impossible place")
     return PickledTensor(name, storage, kind, shape, strides, _start(storage) + offset * _itemsize(kind))
 
 
@@ -295,12 +295,16 @@ def _itemsize(kind: str) -> int:
     return DTYPES[dtype].itemsize if dtype else 1
 
 
+def _is_size(number: int) -> bool:
+    return 0 <= number < 2**63
+
+
 def _numbers(node: object) -> tuple[int, ...]:
     """A shape or strides: at most 64 axes, as many as PyTorch knows, of numbers that fit an int64."""
     if isinstance(node, Inert) and len(node.args) == 1:  # torch.Size
         node = node.args[0]
     if isinstance(node, tuple | list) and len(node) <= 64:
-        numbers = tuple(number for number in node if isinstance(number, int) and 0 <= number < 2**63)
+        numbers = tuple(number for number in node if isinstance(number, int) and _is_size(number))
         if len(numbers) == len(node):
             return numbers
     raise DamagedCheckpoint("a tensor's shape or strides are no such thing")

@@ -71,7 +71,7 @@ def _placed(
     """Adds the tensor to the views of its storage; the values that say what a view cannot."""
     described = f"{tensor.type}[{','.join(map(str, tensor.shape))}]"
     if storage is None:
-        raise DamagedCheckpoint(f"storage {tensor.storage.key!r} of tensor {tensor.name!r} is missing")
+        raise DamagedCheckpoint(f"storage {tensor.storage.key!r} of tensor {tensor.name[:200]!r} is missing")
     if isinstance(storage, Compressed):
         return [Value(tensor.name, f"{json.dumps(described)[1:-1]} {storage.text}")]
     if tensor.dtype:

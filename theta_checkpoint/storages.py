@@ -1,13 +1,12 @@
 """Which tensor owns which bytes: storages and the views into them, as groups and aliases.
 
-The largest dense tensor that overlaps no other owns its bytes (of equal ones the first by name); a tensor
-inside an owner's bytes is an alias. A storage where this leaves out a tensor, or more than
-:data:`MAX_GAP` bytes, becomes one flat group into which every tensor is an alias.
+A dense tensor that lies inside no other owns its bytes (of equal ones the first by name); a tensor inside an
+owner's bytes is an alias. A storage where this leaves out a tensor, or more than :data:`MAX_GAP` bytes,
+becomes one flat group into which every tensor is an alias.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from bisect import bisect_right
 from collections.abc import Iterable
 from collections.abc import Sequence
@@ -18,7 +17,6 @@ from theta_checkpoint.layout import Alias
 from theta_checkpoint.layout import DamagedCheckpoint
 from theta_checkpoint.layout import Group
 from theta_checkpoint.layout import contiguous_strides
-from theta_checkpoint.layout import element_count
 
 MAX_GAP = 4096
 """bytes of a storage that may belong to no tensor; they stay in the skeleton"""
@@ -54,11 +52,6 @@ class TensorView:
         steps = sum((extent - 1) * stride for extent, stride in zip(self.shape, self.strides, strict=True))
         return (steps + 1) * DTYPES[self.dtype].itemsize
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all elements; more than the span where elements overlap."""
-        return element_count(self.shape) * DTYPES[self.dtype].itemsize
-
 
 def owned(storage: Storage, views: Sequence[TensorView]) -> tuple[list[Group], list[Alias]]:
     """The groups and aliases of one storage; every name among ``views`` appears once.
@@ -67,7 +60,7 @@ def owned(storage: Storage, views: Sequence[TensorView]) -> tuple[list[Group], l
     out of the storage.
     """
     empty = [Group(view.name, view.dtype, view.shape, storage.start, 0) for view in views if 0 in view.shape]
-    filled = sorted((view for view in views if 0 not in view.shape), key=lambda view: (-view.nbytes, view.name))
+    filled = [view for view in views if 0 not in view.shape]
     for view in filled:
         if view.offset + view.span > storage.length:
             raise DamagedCheckpoint(f"tensor {view.name[:200]!r} reaches out of its storage")
@@ -82,28 +75,33 @@ def unreferenced(storage: Storage) -> list[Group]:
     return [Group(f"unreferenced/{storage.key}", "U8", (storage.length,), storage.start, storage.length)]
 
 
-def _distinct(storage: Storage, views: Iterable[TensorView]) -> tuple[list[Group], list[Alias]] | None:
+def _distinct(storage: Storage, views: Sequence[TensorView]) -> tuple[list[Group], list[Alias]] | None:
     """Every view as an owner or inside one; None where that cannot be."""
-    owners: list[Group] = []
-    starts: list[int] = []
+    owners = _owners(views)
+    if owners is None or storage.length - sum(owner.span for owner in owners) > MAX_GAP:
+        return None
+    starts = [owner.offset for owner in owners]
     aliases = []
     for view in views:
-        start = storage.start + view.offset
-        end = start + view.span
-        above = bisect_right(starts, start)
-        owner = owners[above - 1] if above else None
-        if owner and end <= owner.offset + owner.length:
-            strides = _strides_if_not_c_order(view)
-            aliases.append(Alias(view.name, view.dtype, view.shape, owner.name, start - owner.offset, strides))
-            continue
-        overlaps = (owner and start < owner.offset + owner.length) or bisect_left(starts, end) > above
-        if overlaps or not _is_dense(view):
+        position = bisect_right(starts, view.offset) - 1
+        if position < 0 or view.offset + view.span > owners[position].offset + owners[position].span:
             return None
-        owners.insert(above, _group(storage, view))
-        starts.insert(above, start)
-    if storage.length - sum(group.length for group in owners) > MAX_GAP:
-        return None
-    return owners, aliases
+        if view is not owners[position]:
+            aliases.append(_alias(view, owners[position].name, owners[position].offset))
+    return [_group(storage, owner) for owner in owners], aliases
+
+
+def _owners(views: Iterable[TensorView]) -> list[TensorView] | None:
+    """The dense views that lie inside no other, by offset; None where two of them overlap."""
+    owners: list[TensorView] = []
+    end = 0
+    for view in sorted(filter(_is_dense, views), key=lambda view: (view.offset, -view.span, view.name)):
+        if view.offset >= end:
+            owners.append(view)
+            end = view.offset + view.span
+        elif view.offset + view.span > end:
+            return None
+    return owners
 
 
 def _flat(storage: Storage, views: Sequence[TensorView]) -> tuple[list[Group], list[Alias]]:
@@ -113,11 +111,11 @@ def _flat(storage: Storage, views: Sequence[TensorView]) -> tuple[list[Group], l
     size = DTYPES[first.dtype].itemsize
     dtype, count = ("U8", storage.length) if storage.length % size else (first.dtype, storage.length // size)
     group = Group(f"{first.name}#storage", dtype, (count,), storage.start, storage.length)
-    aliases = [
-        Alias(view.name, view.dtype, view.shape, group.name, view.offset, _strides_if_not_c_order(view))
-        for view in views
-    ]
-    return [group], aliases
+    return [group], [_alias(view, group.name, 0) for view in views]
+
+
+def _alias(view: TensorView, owner: str, start: int) -> Alias:
+    return Alias(view.name, view.dtype, view.shape, owner, view.offset - start, _strides_if_not_c_order(view))
 
 
 def _group(storage: Storage, view: TensorView) -> Group:

@@ -21,8 +21,8 @@ MAX_TEXT = 200
 MAX_DEPTH = 100
 MAX_WORK = 6_000_000
 """visits, four for each entry of a state dict with a million tensors and half as much again"""
-_LARGEST = 10**100
-"""integers beyond cannot be written in decimal without quadratic work (Python refuses to)"""
+_MAX_BITS = 400
+"""larger integers take quadratic work to write in decimal (Python refuses to)"""
 
 
 class Budget:
@@ -40,7 +40,9 @@ class Budget:
 
 def is_scalar(leaf: object) -> bool:
     """Whether the leaf is one JSON scalar."""
-    return leaf is None or isinstance(leaf, str | bool | float) or (isinstance(leaf, int) and abs(leaf) < _LARGEST)
+    if isinstance(leaf, int):
+        return leaf.bit_length() <= _MAX_BITS
+    return leaf is None or isinstance(leaf, str | float)
 
 
 def value_text(leaf: object, budget: Budget | None = None) -> str:

@@ -151,3 +151,11 @@ def test_shared_nesting_is_not_unfolded(monkeypatch: pytest.MonkeyPatch) -> None
 def test_deep_nesting_is_refused() -> None:
     with pytest.raises(DamagedCheckpoint, match="deep"):
         entries(load(b"]" * 100_000 + b"a" * 99_999 + b"."))
+
+
+def test_a_huge_number_shared_by_many_is_refused() -> None:
+    """A million digits, referred to a hundred thousand times: writing them down would take a day."""
+    size = 400_000
+    number = b"\x8b" + size.to_bytes(4, "little") + b"\x7f" * size + b"q\0"
+    with pytest.raises(DamagedCheckpoint, match="shares its parts"):
+        entries(load(b"](" + number + b"h\0" * 100_000 + b"e."))

@@ -75,16 +75,23 @@ class _Reader:
     def read(self, size: int, /) -> bytes:
         at = self.position - self._start
         if at + size > len(self._piece):
-            if self.position + size > MAX_PICKLES:
-                raise DamagedCheckpoint(f"pickles of more than {MAX_PICKLES} bytes")
-            self._piece = self._source.read(self.position, max(size, _PIECE))
-            self._start, at = self.position, 0
+            self._fill(size)
+            at = 0
         data = self._piece[at : at + size]
         self.position += len(data)
         return data
 
     def readline(self) -> bytes:
-        line = bytearray()
-        while not line.endswith(b"\n") and (byte := self.read(1)):
-            line += byte
-        return bytes(line)
+        end = self._piece.find(b"\n", self.position - self._start)
+        if end < 0:
+            self._fill(_PIECE)
+            end = self._piece.find(b"\n")
+        if end < 0:
+            raise DamagedCheckpoint(f"a line of more than {_PIECE} bytes")
+        return self.read(self._start + end + 1 - self.position)
+
+    def _fill(self, size: int) -> None:
+        if self.position + size > MAX_PICKLES:
+            raise DamagedCheckpoint(f"pickles of more than {MAX_PICKLES} bytes")
+        self._piece = self._source.read(self.position, max(size, _PIECE))
+        self._start = self.position

@@ -54,7 +54,7 @@ def layout(source: Source) -> Layout:
     root = listed[0].name.partition("/")[0] if listed else ""
     by_name = {record.name: record for record in listed}
     if f"{root}/data.pkl" not in by_name:
-        raise DamagedCheckpoint("it has no data.pkl")
+        raise DamagedCheckpoint("it is another zip archive, without a data.pkl")
     byteorder = by_name.get(f"{root}/byteorder")
     if byteorder and content(source, byteorder, 16) != b"little":
         raise DamagedCheckpoint("its numbers are big-endian")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from argparse import Namespace
 from collections import OrderedDict
 from collections import defaultdict
@@ -10,7 +11,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from theta_checkpoint.formats import layout_of
 from theta_checkpoint.layout import Alias
+from theta_checkpoint.layout import BytesSource
 from theta_checkpoint.layout import Layout
 
 Agrees = Callable[[object], Layout]
@@ -110,6 +113,18 @@ def test_expanded_and_strided_views_share_one_flat_group(agrees: Agrees) -> None
     layout = agrees({"wide": torch.tensor([3.0]).expand(5), "odd": torch.arange(9.0)[::2]})
     assert names(layout) == ["odd#storage", "wide#storage"]
     assert {alias.name: alias.strides for alias in layout.aliases} == {"wide": (0,), "odd": (2,)}
+
+
+def test_a_view_expanded_beyond_its_owner_is_an_alias(agrees: Agrees) -> None:
+    weight = torch.arange(4.0)
+    layout = agrees({"mean": weight[1:2].expand(100), "w": weight})
+    assert layout.aliases == (Alias("mean", "F32", (100,), "w", 4, (0,)),)
+
+
+def test_other_pickle_protocols() -> None:
+    file = io.BytesIO()
+    torch.save({"w": torch.ones(2)}, file, _use_new_zipfile_serialization=False, pickle_protocol=4)
+    assert names(layout_of(BytesSource(file.getvalue()))) == ["w"]
 
 
 def test_a_slice_of_a_large_storage_keeps_all_of_it(agrees: Agrees) -> None:

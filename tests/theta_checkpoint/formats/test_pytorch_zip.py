@@ -121,7 +121,7 @@ def test_many_compressed_tensors_are_opaque() -> None:
     ("changed", "why"),
     [
         ({"byteorder": b"big"}, "its numbers are big-endian"),
-        ({"data.pkl": None}, "it has no data.pkl"),
+        ({"data.pkl": None}, "without a data.pkl"),
         ({"data.pkl": b"not a pickle"}, "damaged pickle"),
         ({"0": b"short"}, "tensor 'a' reaches out of its storage"),
         ({"0": None}, "storage '0' of tensor 'a' is missing"),

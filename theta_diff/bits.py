@@ -19,6 +19,12 @@ WIDENED = "widened"
 ROUNDED = "rounded:"
 _NARROW = ("BF16", "F16", "F8_E4M3", "F8_E5M2")
 _FIRST = 1024
+_FRACTION_BITS = {"F32": 23, "F16": 10, "BF16": 7, "F8_E4M3": 3, "F8_E4M3FNUZ": 3, "F8_E5M2": 2, "F8_E5M2FNUZ": 2}
+
+
+def resolution(dtype: str) -> float:
+    """The step from 1 to the next number of a type: relative distances below it may be rounding."""
+    return 2.0 ** -_FRACTION_BITS.get(dtype, 52)
 
 
 class BitFacts:

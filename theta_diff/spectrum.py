@@ -13,11 +13,11 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
+from theta_diff.bits import resolution
+
 ROWS = 128
 """rows in the sample, at most: ranks up to half of it are told"""
 _MAX_ELEMENTS = 1 << 22
-_FRACTION_BITS = {"F64": 52, "F32": 23, "F16": 10, "BF16": 7, "F8_E4M3": 3, "F8_E4M3FNUZ": 3}
-_FRACTION_BITS |= {"F8_E5M2": 2, "F8_E5M2FNUZ": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class SpectrumSample:
         size = min(rows, ROWS, max(1, _MAX_ELEMENTS // columns))
         self._wanted = numpy.sort(numpy.random.default_rng(0).choice(rows, size, replace=False))
         self._shape = rows, columns
-        self._bits = _FRACTION_BITS.get(dtype, 52)
+        self._resolution = resolution(dtype)
         self._taken: list[NDArray[Any]] = []
         self._position = 0
 
@@ -59,7 +59,7 @@ class SpectrumSample:
             return None
         sample /= largest
         squares = numpy.linalg.eigvalsh(sample @ sample.T)[::-1].clip(0)
-        noise = math.sqrt(mean_square / 12) * 2.0**-self._bits / largest * sum(map(math.sqrt, sample.shape))
+        noise = math.sqrt(mean_square / 12) * self._resolution / largest * sum(map(math.sqrt, sample.shape))
         floor = max(1.5 * noise, 1e-6 * math.sqrt(squares[0]))
         rank = int((squares > floor * floor).sum())
         directions = int(numpy.searchsorted(numpy.cumsum(squares), 0.9 * squares.sum())) + 1

@@ -210,7 +210,8 @@ def _tamed(numbers: Array, finite: Array) -> Array:
 
 
 def _square(numbers: Array) -> float:
-    return float(numpy.dot(numbers, numbers))
+    with numpy.errstate(over="ignore", invalid="ignore"):
+        return float(numpy.dot(numbers, numbers))
 
 
 def _zero_rows(numbers: Array, columns: int) -> int:

@@ -1,15 +1,19 @@
 # make demo   shows the main job on a real checkpoint
 # make test   passes the tests                           (make test ARGS='-k track' runs some of them)
 # make check  lints and type-checks
+# make readme sees that README.md shows what the demo prints
 # Each sets up everything it needs first; see scripts/setup.sh.
 
 PACKAGES := strategies theta_checkpoint theta_git theta_store theta_filter theta_diff theta_merge theta_cli
 ARGS :=
 
+SHELL := /bin/bash
+.SHELLFLAGS := -eo pipefail -c
+
 # the virtual environment's programs, as after its `activate`
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo test check format
+.PHONY: help setup demo test check readme format
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -25,7 +29,10 @@ test: setup
 check: setup
 	ruff check .
 	ruff format --check .
-	mypy $(PACKAGES) tests
+	mypy $(PACKAGES) tests examples scripts
+
+readme: setup
+	examples/demo.sh | python scripts/check_readme.py
 
 format: setup
 	ruff check --fix .

@@ -52,7 +52,7 @@ if [ -f .venv/stamp ] && [ "$(cat .venv/stamp)" = "$stamp" ]; then
   exit 0
 fi
 
-say "building .venv (the first time takes a few minutes)"
+say "installing into .venv (the first time takes a few minutes)"
 rm -f .venv/stamp
 if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
   debian_package "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"

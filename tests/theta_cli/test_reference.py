@@ -1,0 +1,57 @@
+"""Documentation that cannot rot."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from theta_cli import reference
+from theta_cli.verbs import PLUMBING
+from theta_cli.verbs import summaries
+
+ROOT = Path(__file__).parent.parent.parent
+HOW = "out of date; run: python -m theta_cli.reference"
+
+
+def test_the_command_page_is_current() -> None:
+    assert (ROOT / "docs/commands.md").read_text() == reference.commands_page(), HOW
+
+
+def test_the_man_page_is_current() -> None:
+    assert (ROOT / "docs/git-theta.1").read_text() == reference.man_page(), HOW
+
+
+@pytest.mark.parametrize("verb", summaries())
+def test_every_argument_is_explained(verb: str) -> None:
+    assert all(action.help for action in reference.actions(verb))
+
+
+@pytest.mark.parametrize("page", ["README.md", "examples/demo.sh"])
+def test_every_verb_that_a_page_names_exists(page: str) -> None:
+    named = set(re.findall(r"git theta ([a-z][a-z-]+)", (ROOT / page).read_text()))
+    assert named
+    assert named <= summaries().keys() | PLUMBING.keys()
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_every_make_target_that_a_page_names_exists(page: str) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"\bmake ([a-z]+)", (ROOT / page).read_text()))
+    assert named
+    assert named <= targets
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_every_file_that_a_page_links_to_exists(page: str) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text())
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_readme_shows_commands_of_the_demo() -> None:
+    """scripts/check_readme.py sees that the output is the demo's, too."""
+    shown = re.findall(r"^\$ (.+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    demo = (ROOT / "examples/demo.sh").read_text().replace("'\"", '"').replace("\"'", '"')
+    assert shown
+    assert [command for command in shown if command not in demo] == []

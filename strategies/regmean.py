@@ -39,17 +39,18 @@ def _solution(layers: Sequence[Tensor], grams: Sequence[Tensor], weights: Sequen
     products = [layer @ gram for layer, gram in zip(layers, grams, strict=True)]
     factor = torch.linalg.cholesky(weighted_sum(grams, weights, normalize=True))
     solved: Tensor = torch.cholesky_solve(weighted_sum(products, weights, normalize=True).T, factor)
-    return solved.T
+    return solved.transpose(0, 1)
 
 
 def _shrunk(gram: Tensor, options: Options) -> Tensor:
     """The Gram with off-diagonals times ``alpha``, and a ridge relative to its mean diagonal."""
     import torch
 
+    alpha: float = options["alpha"]
     wide = gram.double()
     diagonal = wide.diagonal()
-    ridge = options["ridge"] * diagonal.mean().clamp(min=torch.finfo(wide.dtype).tiny)
-    return wide * options["alpha"] + torch.diag(diagonal * (1 - options["alpha"]) + ridge)
+    ridge = options["ridge"] * (diagonal.mean().item() or 1.0)
+    return wide * alpha + torch.diag(diagonal * (1 - alpha) + ridge)
 
 
 def _grams(sides: Sequence[Tensor], options: Options, context: Context) -> list[Tensor] | None:

@@ -55,4 +55,4 @@ def slerp_slices(a: Tensor, b: Tensor, t: float) -> Tensor:
     sine = torch.where(straight, 1.0, theta.sin())
     share_a = torch.where(straight, 1 - t, ((1 - t) * theta).sin() / sine)
     share_b = torch.where(straight, t, (t * theta).sin() / sine)
-    return (a.double().mul_(share_a) + b.double().mul_(share_b)).to(a.dtype)
+    return (a * share_a + b * share_b).to(a.dtype)

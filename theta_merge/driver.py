@@ -28,6 +28,7 @@ from theta_merge.outcome import preferred_side
 from theta_merge.report import conflict_report
 from theta_merge.settle import Settled
 from theta_merge.settle import settled
+from theta_merge.side_option import environment_with_side
 from theta_merge.sources import manifest_of
 from theta_merge.wishes import chosen
 from theta_merge.wishes import default_choice
@@ -73,7 +74,7 @@ def merge(request: Request, repository: Repository) -> int:
     versions = _versions(request, store)
     if versions is None:
         return CONFLICT
-    asked = wish(request.path, os.environ, repository)
+    asked = wish(request.path, environment_with_side(os.environ, repository), repository)
     choices = chosen(asked, request.path, versions)
     locate = BesideInCommits(request.path, side_commits(os.environ, repository), repository, store)
     result = settled(versions, choices, store, preferred_side(default_choice(asked, versions), versions), locate)

@@ -23,6 +23,7 @@ from theta_merge.choices import choice
 from theta_merge.choices import options_of
 from theta_merge.ordinary import Pair
 from theta_merge.ordinary import merged_tree
+from theta_merge.ordinary import merged_with_options
 from theta_merge.ordinary import put_into_working_tree
 from theta_merge.wishes import OPTIONS
 from theta_merge.wishes import SIDES
@@ -34,12 +35,24 @@ ANY = "theta"
 """``git-merge-theta`` takes the strategy as an option"""
 
 
+GIT_OPTIONS = frozenset(
+    {
+        "ours", "theirs", "ignore-space-change", "ignore-all-space", "ignore-space-at-eol", "ignore-cr-at-eol",
+        "renormalize", "no-renormalize", "find-renames", "no-renames", "rename-threshold", "subtree", "patience",
+        "histogram", "diff-algorithm",
+    }
+)  # fmt: skip
+"""options of git's own merge: they are about ordinary files"""
+
+
 @dataclass(frozen=True)
 class Request:
     """What git asks of a merge strategy."""
 
     strategy: str | None
     options: Mapping[str, object]
+    git_options: tuple[str, ...]
+    """as they are written, for the merge of ordinary files"""
     bases: tuple[str, ...]
     head: str
     remotes: tuple[str, ...]
@@ -56,10 +69,17 @@ def request_of(program: str, arguments: Sequence[str]) -> Request:
     if "--" not in rest or len(rest) < rest.index("--") + 3:
         raise BadRequest(f"this command is run by git itself: git merge --strategy {_name(program)} BRANCH")
     middle = rest.index("--")
-    options = options_of([word.removeprefix("--") for word in words])
-    name = _name(program)
-    strategy = str(options.pop("strategy", "")) or None if name == ANY else name
-    return Request(strategy, options, tuple(rest[:middle]), rest[middle + 1], tuple(rest[middle + 2 :]))
+    git_options = tuple(word for word in words if word[2:].partition("=")[0] in GIT_OPTIONS)
+    options = options_of([word.removeprefix("--") for word in words if word not in git_options])
+    strategy: str | None = _name(program)
+    if strategy == ANY:
+        strategy = str(options.pop("strategy", "")) or _implied(git_options)
+    return Request(strategy, options, git_options, tuple(rest[:middle]), rest[middle + 1], tuple(rest[middle + 2 :]))
+
+
+def _implied(git_options: Sequence[str]) -> str | None:
+    """``-X ours`` and ``-X theirs`` mean the same for checkpoints as for other files."""
+    return next((f"take-{side}" for side in ("ours", "theirs") if f"--{side}" in git_options), None)
 
 
 def merge(request: Request, repository: Repository) -> int:
@@ -72,7 +92,10 @@ def merge(request: Request, repository: Repository) -> int:
     if len(request.remotes) > 1:
         raise BadRequest("several branches at once are not merged yet; merge them one after the other")
     pair = Pair(request.bases, request.head, request.remotes[0])
-    tree = merged_tree(pair, {**os.environ, **_exported(request, repository)}, repository)
+    environment = {**os.environ, **_exported(request, repository)}
+    if request.git_options:
+        return merged_with_options(pair, request.git_options, environment, repository)
+    tree = merged_tree(pair, environment, repository)
     for message in tree.messages:
         print(message)
     sys.stdout.flush()

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
 from pathlib import Path
@@ -68,6 +69,14 @@ def merged_tree(pair: Pair, environment: Mapping[str, str], repository: Reposito
     tree = _parsed(done.stdout)
     renamed = {old: new for old, new in zip(names, labels, strict=True) if old != new}
     return _relabelled(tree, renamed, repository) if renamed and tree.conflicts else tree
+
+
+def merged_with_options(
+    pair: Pair, options: Sequence[str], environment: Mapping[str, str], repository: Repository
+) -> int:
+    """Merge into index and working tree with options that ``git merge-tree`` does not take; git's own exit code."""
+    arguments = ["git", "merge-recursive", *options, *pair.bases, "--", pair.ours, pair.theirs]
+    return subprocess.run(arguments, cwd=repository.folder, env=dict(environment), check=False).returncode
 
 
 def put_into_working_tree(tree: MergedTree, head: str, repository: Repository) -> None:

@@ -35,6 +35,8 @@ from theta_store.chunks import chunk_length
 from theta_store.chunks import chunk_ranges
 from theta_store.intake import Intake
 from theta_store.intake import taken_in
+from theta_store.objects import CorruptObject
+from theta_store.objects import MissingObject
 from theta_store.store import Store
 
 
@@ -90,8 +92,9 @@ def _computed(wanted: Outcome, store: Store, data: SideData) -> tuple[dict[str, 
     def one(group: Computed) -> Intake | str:
         try:
             return taken_in(computer.chunks(group), group.state.dtype, store.objects)
-        except CannotMerge as error:
-            return str(error).removeprefix(f"group {group.state.name!r}: ")
+        except (CannotMerge, MissingObject, CorruptObject) as error:
+            name = group.state.name
+            return str(error).removeprefix(f"group {name!r}: ").removeprefix(f"group {name}: ")
 
     with ThreadPoolExecutor(WORKERS) as pool:
         results = dict(zip((g.state.name for g in wanted.computed), pool.map(one, wanted.computed), strict=True))

@@ -66,7 +66,7 @@ def merge_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 BASE = {"a": 0.0, "b": 0.0, "c": 0.0, "d": 0.0}
 OURS = {"a": 1.0, "b": 1.0, "c": 0.0, "d": 0.0}
-THEIRS = {"a": 3.0, "b": 0.0, "c": 3.0, "d": 0.0}
+THEIRS = {"a": 3.0, "b": 0.0, "c": 4.0, "d": 0.0}
 MODEL = "m.safetensors"
 
 

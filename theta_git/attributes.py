@@ -16,6 +16,10 @@ from theta_git.repository import Repository
 TRACKED = "filter=theta diff=theta merge=theta -text"
 """What makes a file a checkpoint."""
 
+_BLANK = " \t\r\n"
+"""what git takes for white space; Python takes more"""
+_ESCAPES = {"\\": r"\\", '"': r"\"", "\t": r"\t", "\r": r"\r", "\n": r"\n"}
+_UNESCAPED = {"t": "\t", "r": "\r", "n": "\n"}
 _GLOB = re.compile(r"([\\*?\[])")
 
 
@@ -45,7 +49,7 @@ class Line:
 def lines(file: Path) -> list[Line]:
     """The lines of one file that have a pattern; none where there is no file."""
     try:
-        texts = file.read_text("utf-8", "surrogateescape").splitlines()
+        texts = _split(file.read_bytes().decode("utf-8", "surrogateescape"))
     except (FileNotFoundError, NotADirectoryError):
         return []
     parted = ((number, _parted(text)) for number, text in enumerate(texts, start=1))
@@ -54,7 +58,7 @@ def lines(file: Path) -> list[Line]:
 
 def with_pattern(text: str, pattern: str) -> str:
     """An attributes file with one more pattern of checkpoints, its line endings kept; unchanged if it has it."""
-    if any(_tracks(line, pattern) for line in text.splitlines()):
+    if any(_tracks(line, pattern) for line in _split(text)):
         return text
     end = "\r\n" if "\r\n" in text else "\n"
     joint = "" if not text or text.endswith("\n") else end
@@ -63,15 +67,14 @@ def with_pattern(text: str, pattern: str) -> str:
 
 def without_pattern(text: str, pattern: str) -> str:
     """An attributes file without the line that makes this pattern a checkpoint."""
-    return "".join(line for line in text.splitlines(keepends=True) if not _tracks(line, pattern))
+    return "".join(line for line in _split(text) if not _tracks(line, pattern))
 
 
 def written(pattern: str) -> str:
     """The pattern as it stands in a file: bare, or in C quotes where git would misread it."""
-    if not re.search(r"\s", pattern) and pattern[:1] not in ('"', "#"):
+    if not re.search(f"[{_BLANK}]", pattern) and pattern[:1] not in ('"', "#"):
         return pattern
-    escaped = pattern.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t").replace("\n", "\\n")
-    return f'"{escaped}"'
+    return '"' + re.sub(r'[\\"\t\r\n]', lambda found: _ESCAPES[found[0]], pattern) + '"'
 
 
 def literal(path: str) -> str:
@@ -129,14 +132,23 @@ def _tracks(text: str, pattern: str) -> bool:
 
 def _parted(text: str) -> tuple[str, tuple[str, ...]]:
     """Pattern and attributes of one line; an empty pattern for comments, macros and blank lines."""
-    text = text.strip()
+    text = text.strip(_BLANK)
     if not text or text.startswith(("#", "[attr]")):
         return "", ()
     if text.startswith('"'):
         quoted = re.match(r'"((?:[^"\\]|\\.)*)"', text)
         if not quoted:
             return "", ()
-        pattern = re.sub(r"\\(.)", lambda found: {"t": "\t", "n": "\n"}.get(found[1], found[1]), quoted[1])
-        return pattern, tuple(text[quoted.end() :].split())
-    pattern, *attributes = text.split()
+        pattern = re.sub(r"\\(.)", lambda found: _UNESCAPED.get(found[1], found[1]), quoted[1])
+        return pattern, _words(text[quoted.end() :])
+    pattern, *attributes = _words(text)
     return pattern, tuple(attributes)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word for word in re.split(f"[{_BLANK}]+", text) if word)
+
+
+def _split(text: str) -> list[str]:
+    """The lines with their ends, divided where git divides them."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from theta_git import attributes
+from theta_git.attributes import Line
+from theta_git.repository import Repository
+
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0/", exclude_categories=["Cs"]), min_size=1).filter(
+    lambda name: name not in (".", "..")
+)
+
+
+def test_lines_have_file_number_pattern_and_attributes(tmp_path: Path) -> None:
+    file = tmp_path / ".gitattributes"
+    file.write_text('# comment\n\n[attr]binary -diff\n*.pt filter=theta -text\n"a \\"b\\".pt" filter=lfs\n')
+    assert attributes.lines(file) == [
+        Line(file, 4, "*.pt", ("filter=theta", "-text")),
+        Line(file, 5, 'a "b".pt', ("filter=lfs",)),
+    ]
+
+
+def test_a_file_that_does_not_exist_has_no_lines(tmp_path: Path) -> None:
+    assert attributes.lines(tmp_path / "nowhere") == []
+
+
+@given(NAMES)
+def test_a_pattern_survives_writing_and_taking_out(name: str) -> None:
+    pattern = attributes.literal(name)
+    text = attributes.with_pattern("*.txt text\n", pattern)
+    assert attributes.with_pattern(text, pattern) == text
+    assert attributes.without_pattern(text, pattern) == "*.txt text\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "a\tb", "a\nb", 'a"b', '"', "#a", "!a", "\\", "a\\b", "[a]*?", " a ", "\x0b", "ü\u2028"]
+)
+def test_a_literal_pattern_means_its_path_and_no_other_to_git(empty_repo: Path, name: str) -> None:
+    (empty_repo / ".gitattributes").write_text(attributes.with_pattern("", attributes.literal(name)), newline="")
+    asked = [name, name + "x", "x" + name, "a"]
+    assert attributes.filters(Repository(), asked) == {name: "theta"}
+
+
+def test_no_filter_is_no_entry(repo: Path) -> None:
+    (repo / ".gitattributes").write_text("*.pt filter=theta\nx.pt !filter\ny.pt -filter\n")
+    assert attributes.filters(Repository(), ["a.pt", "x.pt", "y.pt", "z.txt"]) == {"a.pt": "theta"}
+
+
+def test_the_line_that_gives_a_filter_is_the_deepest_and_last_that_matches(empty_repo: Path) -> None:
+    (empty_repo / "sub").mkdir()
+    (empty_repo / ".gitattributes").write_text("*.pt filter=lfs\n*.bin filter=lfs\n")
+    (empty_repo / "sub/.gitattributes").write_text("x.pt filter=lfs\ny.pt filter=lfs\n")
+    line = attributes.setting_line(Repository(), empty_repo / "sub/x.pt", "lfs")
+    assert line == Line(empty_repo / "sub/.gitattributes", 1, "x.pt", ("filter=lfs",))
+    line = attributes.setting_line(Repository(), empty_repo / "a.pt", "lfs")
+    assert str(line) == ".gitattributes:1: *.pt filter=lfs"
+    assert attributes.setting_line(Repository(), empty_repo / "a.pt", "annex") is None
+
+
+def test_attributes_of_git_itself_and_of_the_user_are_read(empty_repo: Path) -> None:
+    (empty_repo / ".git/info").mkdir(exist_ok=True)
+    (empty_repo / ".git/info/attributes").write_text("*.pt filter=theta\n")
+    (empty_repo / "mine").write_text("*.bin filter=theta\n")
+    subprocess.run(["git", "config", "core.attributesFile", str(empty_repo / "mine")], check=True)
+    found = [line.pattern for file in attributes.files(Repository()) for line in attributes.lines(file)]
+    assert found == ["*.pt", "*.bin"]

@@ -7,6 +7,7 @@ encodes and stores only those that are new here. So the cost follows what change
 from __future__ import annotations
 
 import zlib
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -54,9 +55,10 @@ def identified(source: Source) -> Identified:
     """The layout and manifest of a checkpoint file; reads it once and writes nothing."""
     layout = layout_of(source)
     with ThreadPoolExecutor(WORKERS) as pool:
-        prints = list(pool.map(lambda group: _fingerprint(source, group), layout.groups))
+        wanted = {pair for checksum in layout.checksums for pair in checksum.ranges}
+        prints = list(pool.map(lambda group: _fingerprint(source, group, wanted), layout.groups))
         known = {(g.offset, g.offset + g.length): crc for g, (_, crc) in zip(layout.groups, prints, strict=True)}
-        wanted = {pair for checksum in layout.checksums for pair in checksum.ranges} - known.keys()
+        wanted -= known.keys()
         crcs = known | dict(zip(wanted, pool.map(lambda pair: _crc(source, *pair), wanted), strict=True))
     bones = skeleton.encoded(list(_segments(source, layout, crcs)))
     tensors = (Tensor(g.name, g.dtype, g.shape, d, g.strides) for g, (d, _) in zip(layout.groups, prints, strict=True))
@@ -98,13 +100,15 @@ def captured(source: Source, found: Identified, store: Store) -> Manifest:
     return replace(found.manifest, recipes=recipes, sketches=sketches_oid)
 
 
-def _fingerprint(source: Source, group: Group) -> tuple[str, int]:
-    """BLAKE3 digest and CRC-32 of a group's bytes."""
+def _fingerprint(source: Source, group: Group, wanted: Collection[Range]) -> tuple[str, int]:
+    """BLAKE3 digest of a group's bytes, and their CRC-32 (0 unless ``wanted`` has their range)."""
     hasher = blake3()
     crc = 0
+    with_crc = (group.offset, group.offset + group.length) in wanted
     for chunk in group_chunks(source, group):
         hasher.update(chunk)
-        crc = zlib.crc32(chunk, crc)
+        if with_crc:
+            crc = zlib.crc32(chunk, crc)
     return hasher.hexdigest(), crc
 
 

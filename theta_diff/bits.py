@@ -27,6 +27,11 @@ def resolution(dtype: str) -> float:
     return 2.0 ** -_FRACTION_BITS.get(dtype, 52)
 
 
+def is_cast(facts: frozenset[str]) -> bool:
+    """Whether new is old, cast to another type and nothing else."""
+    return any(fact == WIDENED or fact.startswith(ROUNDED) for fact in facts)
+
+
 class BitFacts:
     """Facts that hold until a slice contradicts them: a fact that is gone costs nothing more.
 

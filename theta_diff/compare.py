@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import replace
 
 from theta_checkpoint.layout import element_count
 from theta_checkpoint.manifest import Manifest
@@ -78,12 +79,22 @@ class Comparison:
     """(name, owner): two tensors that shared their values and no longer do"""
     formats: tuple[str, str] | None = None
     """old and new file format, where they differ"""
-    unchanged: int = 0
-    """tensors"""
+    same: tuple[NamedTensor, ...] = ()
+    """unchanged tensors"""
     parameters: int = 0
     """elements of all tensors of the new version"""
     other_bytes: bool = False
     """only bytes outside of all tensors and values differ"""
+
+    @property
+    def unchanged(self) -> int:
+        """Number of unchanged tensors."""
+        return len(self.same)
+
+    @property
+    def moved_parameters(self) -> int:
+        """Elements of modified tensors in the new version, tied ones once."""
+        return sum({pair.new.content: pair.new.parameters for pair in self.modified}.values())
 
     @property
     def is_empty(self) -> bool:
@@ -120,11 +131,11 @@ def compared(old: Manifest | None, new: Manifest | None) -> Comparison:
         tied=_newly_shared(before, after),
         untied=_newly_shared(after, before),
         formats=(old.format, new.format) if old and new and old.format != new.format else None,
-        unchanged=len(common) - len(modified),
+        same=tuple(after[name] for name in sorted(common.difference(modified))),
         parameters=sum(tensor.parameters for tensor in after.values() if not tensor.owner),
     )
     if comparison.is_empty and old and new and old.root != new.root:
-        return Comparison(unchanged=comparison.unchanged, parameters=comparison.parameters, other_bytes=True)
+        return replace(comparison, other_bytes=True)
     return comparison
 
 

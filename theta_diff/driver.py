@@ -12,43 +12,17 @@ import sys
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from theta_checkpoint.failure import Failure
-from theta_diff import sides
-from theta_diff.change import estimates
 from theta_diff.colours import Palette
 from theta_diff.colours import palette
-from theta_diff.compare import compared
 from theta_diff.report import Report
-from theta_diff.sides import Side
+from theta_diff.report import reported
+from theta_diff.sides import Version
+from theta_diff.sides import side_of
 from theta_diff.terminal import joined
 from theta_diff.terminal import lines
 from theta_git.repository import Repository
-
-ABSENT = "/dev/null"
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One version of a file as git names it."""
-
-    file: str
-    """where its content can be read: a temporary file, a file of the working tree, or ``/dev/null``"""
-    oid: str
-    """of its blob; all zeros for a file of the working tree, ``.`` for an absent one"""
-    mode: str
-    """as in ``100644``; ``.`` for an absent one"""
-
-    @property
-    def is_absent(self) -> bool:
-        """Whether the file does not exist in this version."""
-        return self.file == ABSENT and self.mode == "."
-
-    @property
-    def has_blob(self) -> bool:
-        """Whether the content is (also) an object of the repository."""
-        return bool(self.oid.strip("0.")) and not self.is_absent
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,35 +47,6 @@ def requested(arguments: Sequence[str]) -> Request | None:
             new_path, header = (rest[6], rest[7]) if len(rest) == 8 else (path, "")
             return Request(path, old, new, new_path, tuple(header.splitlines()))
     raise Failure("this command is run by git itself, as its diff driver; compare two files with: theta-diff OLD NEW")
-
-
-def report_of(request: Request, theta_dir: Path) -> Report:
-    """What happened to the file. Raises BadManifest, OSError."""
-    old, new = _side(request.old, theta_dir), _side(request.new, theta_dir)
-    comparison = compared(old.manifest if old else None, new.manifest if new else None)
-    changes = estimates(comparison.modified, old.sketches, new.sketches) if old and new else {}
-    found = [side for side in (old, new) if side]
-    return Report(
-        old=request.path,
-        new=request.new_path,
-        comparison=comparison,
-        changes=changes,
-        opaque=any(side.manifest.format == "opaque" for side in found),
-        notes=tuple(dict.fromkeys(side.warning for side in found if side.warning)),
-    )
-
-
-def _side(version: Version, theta_dir: Path) -> Side | None:
-    """The version; None where it does not exist. Reads as little as will do: a manifest before a checkpoint."""
-    if version.is_absent:
-        return None
-    path = Path(version.file)
-    manifest = sides.manifest_in_file(path)
-    if not manifest and version.has_blob:
-        manifest = sides.manifest_in_blob(version.oid)
-    if manifest:
-        return sides.from_manifest(manifest, theta_dir)
-    return sides.from_loose_file(path) if version.has_blob else sides.from_working_file(path, theta_dir)
 
 
 def header(request: Request) -> Iterator[str]:
@@ -143,11 +88,17 @@ def _shown(request: Request, colours: Palette) -> Iterator[str]:
     if request.old.oid == request.new.oid and request.old.has_blob:
         return
     try:
-        report = report_of(request, Repository().theta_dir)
+        report = _report(request)
     except Exception as error:
         yield from _fallback(request, error, colours)
         return
     yield from lines(report, colours)
+
+
+def _report(request: Request) -> Report:
+    theta_dir = Repository().theta_dir
+    old, new = side_of(request.old, theta_dir), side_of(request.new, theta_dir)
+    return reported((request.path, request.new_path), old, new)
 
 
 def _fallback(request: Request, error: Exception, colours: Palette) -> Iterator[str]:

@@ -13,33 +13,26 @@ from theta_checkpoint.failure import Failure
 from theta_diff import json_report
 from theta_diff.colours import CHOICES
 from theta_diff.colours import palette
-from theta_diff.compare import compared
 from theta_diff.report import Report
+from theta_diff.report import reported
+from theta_diff.sides import Side
+from theta_diff.sides import from_file
+from theta_diff.sides import from_manifest
+from theta_diff.sides import manifest_in_file
 from theta_diff.terminal import joined
 from theta_diff.terminal import lines
-from theta_store.checkpoint import opened
+from theta_git.repository import Repository
 
 
 def report_of(old: Path, new: Path) -> Report:
     """What differs between two files, with exact statistics. Raises OSError, Failure."""
-    from theta_diff.exact import measured
+    return reported((str(old), str(new)), _side(old), _side(new), exact=True)
 
-    with opened(old) as before, opened(new) as after:
-        comparison = compared(before.manifest, after.manifest)
-        found = measured(comparison.modified, before, after)
-        warnings = [
-            f"{path}: {side.found.layout.warning}"
-            for path, side in ((old, before), (new, after))
-            if side.found.layout.warning
-        ]
-    return Report(
-        old=str(old),
-        new=str(new),
-        comparison=comparison,
-        changes=found.changes,
-        opaque="opaque" in (before.manifest.format, after.manifest.format),
-        notes=(*warnings, *found.problems),
-    )
+
+def _side(path: Path) -> Side:
+    """The version in a file; a manifest is read through the store of the repository around the current folder."""
+    manifest = manifest_in_file(path)
+    return from_manifest(manifest, Repository().theta_dir) if manifest else from_file(path)
 
 
 def _parser() -> ArgumentParser:

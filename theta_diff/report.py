@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from dataclasses import field
 
 from theta_diff.change import Change
+from theta_diff.change import estimates
 from theta_diff.compare import Comparison
+from theta_diff.compare import compared
+from theta_diff.sides import Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +27,30 @@ class Report:
     """one of the versions is a file whose format is unknown"""
     notes: tuple[str, ...] = ()
     """what the reader should know about how this was found out"""
+
+
+def reported(names: tuple[str, str], old: Side | None, new: Side | None, exact: bool = False) -> Report:
+    """What leads from one version to the other; None stands for a file that does not exist.
+
+    ``exact`` reads the values of the groups that differ; where they are not here, the estimates stay.
+    """
+    comparison = compared(old.manifest if old else None, new.manifest if new else None)
+    changes: Mapping[str, Change] = {}
+    problems: tuple[str, ...] = ()
+    if old and new and comparison.modified:
+        changes = estimates(comparison.modified, old.sketches, new.sketches)
+        if exact:
+            from theta_diff.exact import measured
+
+            found = measured(comparison.modified, old.checkpoint(), new.checkpoint())
+            changes, problems = {**changes, **found.changes}, found.problems
+    sides = [(name, side) for name, side in zip(names, (old, new), strict=True) if side]
+    warnings = (f"{name}: {side.warning}" for name, side in sides if side.warning)
+    return Report(
+        old=names[0],
+        new=names[1],
+        comparison=comparison,
+        changes=changes,
+        opaque=any(side.manifest.format == "opaque" for _, side in sides),
+        notes=(*dict.fromkeys(warnings), *problems),
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
@@ -20,9 +21,34 @@ from theta_store.sketches import Sketch
 from theta_store.sketches import decoded
 
 if TYPE_CHECKING:
+    from theta_checkpoint.layout import Source
+    from theta_store.checkpoint import Checkpoint
     from theta_store.store import Store
 
+ABSENT = "/dev/null"
 _PIECE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a file as git names it."""
+
+    file: str
+    """where its content can be read: a temporary file, a file of the working tree, ``/dev/null``, or empty"""
+    oid: str
+    """of its blob; all zeros for a file of the working tree, ``.`` for an absent one"""
+    mode: str
+    """as in ``100644``; ``.`` for an absent one"""
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether the file does not exist in this version."""
+        return self.file == ABSENT and self.mode == "."
+
+    @property
+    def has_blob(self) -> bool:
+        """Whether the content is (also) an object of the repository."""
+        return bool(self.oid.strip("0.")) and not self.is_absent
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +56,30 @@ class Side:
     """One version of a checkpoint."""
 
     manifest: Manifest
+    checkpoint: Callable[[], Checkpoint]
+    """gives access to the values; costs imports, so only for who reads them"""
     sketches: Mapping[str, Sketch] = field(default_factory=dict)
     """by digest of the group's bytes; empty where none are here"""
     warning: str | None = None
     """why the file was not understood better"""
 
 
-def from_manifest(manifest: Manifest, theta_dir: Path) -> Side:
-    """The version that a manifest stands for; no value is read."""
-    if not manifest.sketches:
-        return Side(manifest)
-    try:
-        return Side(manifest, decoded(ObjectStore(theta_dir / "objects").read(manifest.sketches)))
-    except (MissingObject, OSError):
-        return Side(manifest)
+def side_of(version: Version, theta_dir: Path) -> Side | None:
+    """The version; None where it does not exist. Reads as little as will do: a manifest before a checkpoint.
+
+    Raises BadManifest, OSError.
+    """
+    if version.is_absent:
+        return None
+    path = Path(version.file)
+    manifest = manifest_in_file(path) if version.file else None
+    if not manifest and version.has_blob:
+        manifest = manifest_in_blob(version.oid)
+    if manifest:
+        return from_manifest(manifest, theta_dir)
+    if not version.file:
+        return _from_blob(version.oid)
+    return from_file(path) if version.has_blob else from_working_file(path, theta_dir)
 
 
 def manifest_in_file(path: Path) -> Manifest | None:
@@ -66,11 +102,30 @@ def manifest_in_blob(oid: str) -> Manifest | None:
     return None
 
 
+def from_manifest(manifest: Manifest, theta_dir: Path) -> Side:
+    """The version that a manifest stands for; no value is read."""
+    objects = ObjectStore(theta_dir / "objects")
+
+    def checkpoint() -> Checkpoint:
+        from theta_store.checkpoint import StoredCheckpoint
+
+        return StoredCheckpoint(manifest, objects)
+
+    return Side(manifest, checkpoint, _sketches(manifest, objects))
+
+
+def from_file(path: Path) -> Side:
+    """The version in a file, read and not stored. Raises OSError."""
+    from theta_diff.open_file import OpenFile
+
+    return _read(OpenFile(path))
+
+
 def from_working_file(path: Path, theta_dir: Path) -> Side:
     """The version in a file of the working tree, as the filter would store it.
 
     Asks first what this clone already knows of the file's bytes; else reads and stores it, or only reads it
-    where the store cannot be written to: then there are no sketches.
+    where the store cannot be written to: then there are no sketches. Raises OSError.
     """
     from theta_store.store import Store
 
@@ -78,15 +133,10 @@ def from_working_file(path: Path, theta_dir: Path) -> Side:
     known = store.registry.manifest(file_digest(path))
     if known:
         return from_manifest(parse(known), theta_dir)
-    return _captured(path, store, theta_dir)
-
-
-def from_loose_file(path: Path) -> Side:
-    """The version in a file that no repository knows; nothing is stored."""
-    from theta_store.checkpoint import opened
-
-    with opened(path) as checkpoint:
-        return Side(checkpoint.manifest, warning=checkpoint.found.layout.warning)
+    try:
+        return from_manifest(_captured(path, store), theta_dir)
+    except StoreNotWritable:
+        return from_file(path)
 
 
 def file_digest(path: Path) -> str:
@@ -100,15 +150,35 @@ def file_digest(path: Path) -> str:
     return hasher.hexdigest()
 
 
-def _captured(path: Path, store: Store, theta_dir: Path) -> Side:
+def _sketches(manifest: Manifest, objects: ObjectStore) -> Mapping[str, Sketch]:
+    try:
+        return decoded(objects.read(manifest.sketches)) if manifest.sketches else {}
+    except (MissingObject, OSError):
+        return {}
+
+
+def _captured(path: Path, store: Store) -> Manifest:
     from theta_checkpoint.layout import FileSource
     from theta_store.capture import captured
     from theta_store.capture import identified
 
     with path.open("rb") as file:
         source = FileSource(file.fileno())
-        found = identified(source)
-        try:
-            return from_manifest(captured(source, found, store), theta_dir)
-        except StoreNotWritable:
-            return Side(found.manifest, warning=found.layout.warning)
+        return captured(source, identified(source), store)
+
+
+def _from_blob(oid: str) -> Side:
+    """The version in a blob that is no manifest: committed before its path was tracked."""
+    from theta_checkpoint.layout import BytesSource
+
+    done = subprocess.run(["git", "cat-file", "blob", oid], stdout=subprocess.PIPE, check=True)
+    return _read(BytesSource(done.stdout))
+
+
+def _read(source: Source) -> Side:
+    from theta_store.capture import identified
+    from theta_store.checkpoint import FileCheckpoint
+
+    found = identified(source)
+    checkpoint = FileCheckpoint(found, source)
+    return Side(found.manifest, lambda: checkpoint, warning=found.layout.warning)

@@ -9,11 +9,11 @@ from theta_diff.compare import NamedTensor
 from theta_diff.compare import Pair
 from theta_diff.compare import ValueChange
 from theta_diff.report import Report
-from theta_diff.terminal import cosine_text
 from theta_diff.terminal import lines
-from theta_diff.terminal import percent
-from theta_diff.terminal import printable
-from theta_diff.terminal import summary
+from theta_diff.wording import cosine_text
+from theta_diff.wording import percent
+from theta_diff.wording import printable
+from theta_diff.wording import summary
 
 
 def tensor(name: str, dtype: str = "F32", shape: tuple[int, ...] = (768, 768)) -> NamedTensor:
@@ -52,18 +52,20 @@ def test_a_cosine_has_the_digits_that_matter(cosine: float, text: str) -> None:
 
 
 def test_the_summary_counts_groups_and_parameters() -> None:
-    comparison = Comparison(added=(tensor("new"),), modified=(pair("x"),), unchanged=190, parameters=109_500_000)
-    assert summary(Report("a", "b", comparison)) == (
+    comparison = Comparison(
+        added=(tensor("new"),), modified=(pair("x"),), same=(tensor("s"),) * 190, parameters=109_500_000
+    )
+    assert summary(comparison) == (
         "1 group modified, 1 added, 190 unchanged; 589.8 k of 109.5 M parameters in modified groups"
     )
 
 
 def test_nothing_changed() -> None:
-    assert shown(Comparison(unchanged=3)) == ["no difference"]
+    assert shown(Comparison(same=(tensor("s"),) * 3)) == ["no difference"]
 
 
 def test_only_other_bytes_changed() -> None:
-    assert shown(Comparison(unchanged=3, other_bytes=True)) == [
+    assert shown(Comparison(same=(tensor("s"),) * 3, other_bytes=True)) == [
         "every group and value is equal; only how the file stores them differs"
     ]
 
@@ -77,13 +79,13 @@ def test_values_that_changed_came_and_went() -> None:
 
 def test_an_estimate_is_marked() -> None:
     (row, _) = shown(Comparison(modified=(pair("w"),)), {"w": Change(0.012, 0.99987, estimated=True)})
-    assert row == "~ w  F32[768,768]  change ≈ 1.2 %  cosine ≈ 0.99987"
+    assert row == "~ w  F32[768,768]  ███▊    change ≈ 1.2 %  cosine ≈ 0.99987"
 
 
 def test_folded_rows_show_the_span() -> None:
     comparison = Comparison(modified=(pair("l.0.w"), pair("l.1.w")))
     (row, _) = shown(comparison, {"l.0.w": Change(0.01, 0.9, 1.0), "l.1.w": Change(0.5, 0.8, 0.25)})
-    assert row == "~ l.{0..1}.w  F32[768,768]  change 1.0 % … 50 %  cosine 0.80 … 0.90  max |Δ| 1  (2 groups)"
+    assert row == "~ l.{0..1}.w  F32[768,768]  █████▋  change 1.0 % … 50 %  cosine 0.80 … 0.90  max |Δ| 1  (2 groups)"
 
 
 def test_a_group_with_nan_stands_alone() -> None:

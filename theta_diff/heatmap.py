@@ -1,0 +1,112 @@
+"""Layers x kinds: how far every group of a deep model moved, one character each."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from theta_diff.folding import natural_order
+from theta_diff.report import Report
+
+LEVELS = "▁▂▃▄▅▆▇█"
+SAME, ADDED, REMOVED, UNKNOWN, NONE = "·", "+", "-", "?", " "
+LEGEND = f"{LEVELS[0]} 0.001 % and less … {LEVELS[-1]} 100 % and more, log scale; {SAME} unchanged  {UNKNOWN} unknown"
+
+_FLOOR = 1e-5
+_MIN_LAYERS, _MIN_KINDS = 4, 2
+_NUMBER = re.compile(r"(?:(?<=^)|(?<=[./]))[0-9]{1,6}(?=$|[./])")
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMap:
+    """A grid of cells."""
+
+    layers: tuple[int, ...]
+    kinds: tuple[str, ...]
+    """names with ``*`` for the layer and ``#`` for further numbers"""
+    cells: Mapping[tuple[str, int], str | float]
+    """by kind and layer: the largest relative change, or a sign where there is no number"""
+
+
+def level(share: float) -> float:
+    """Where a relative change stands on the scale: 0 for 0.001 % and less, 1 for 100 % and more."""
+    if share <= _FLOOR:
+        return 0.0
+    return min(1.0, 1 - math.log10(share) / math.log10(_FLOOR))
+
+
+def heat_map(report: Report) -> HeatMap | None:
+    """The grid of all kinds of groups of which some moved.
+
+    None where there is little to see: few layers or kinds, or the same in every cell.
+    """
+    cells: dict[tuple[str, int], str | float] = {}
+    for name, value in _values(report):
+        place = _place(name)
+        if place:
+            cells[place] = _stronger(cells.get(place), value)
+    kinds = {kind for (kind, _), value in cells.items() if value != SAME}
+    layers = {layer for kind, layer in cells if kind in kinds}
+    inside = {place: value for place, value in cells.items() if place[0] in kinds}
+    moved = {layer for (_, layer), value in inside.items() if isinstance(value, float)}
+    if len(layers) < _MIN_LAYERS or len(kinds) < _MIN_KINDS or len(moved) < 2:
+        return None
+    if len(set(map(_character, inside.values()))) == 1:
+        return None
+    return HeatMap(tuple(sorted(layers)), tuple(sorted(kinds, key=natural_order)), inside)
+
+
+def drawn(grid: HeatMap, width: int) -> Iterator[str]:
+    """The grid as lines for a terminal; nothing where it does not fit."""
+    label = max(map(len, grid.kinds))
+    if label + 2 + len(grid.layers) > width:
+        return
+    first, last = str(grid.layers[0]), str(grid.layers[-1])
+    yield f"{'layer'.rjust(label)}  {first}{last.rjust(len(grid.layers) - len(first))}"
+    for kind in grid.kinds:
+        cells = (grid.cells.get((kind, layer), NONE) for layer in grid.layers)
+        yield f"{kind.ljust(label)}  {''.join(map(_character, cells))}"
+    yield f"({LEGEND})"
+
+
+def bar(share: float, width: int = 6) -> str:
+    """A bar on the same scale: full at 100 %."""
+    eighths = round(level(share) * width * 8)
+    full, rest = divmod(eighths, 8)
+    return ("█" * full + ("▏▎▍▌▋▊▉"[rest - 1] if rest else "") or "▏").ljust(width)
+
+
+def _values(report: Report) -> Iterator[tuple[str, str | float]]:
+    comparison = report.comparison
+    yield from ((tensor.name, SAME) for tensor in comparison.same)
+    yield from ((pair.new.name, SAME) for pair in comparison.renamed)
+    yield from ((tensor.name, ADDED) for tensor in comparison.added)
+    yield from ((tensor.name, REMOVED) for tensor in comparison.removed)
+    for pair in comparison.modified:
+        change = report.changes.get(pair.new.name)
+        moved = change.relative_change if change else None
+        yield pair.new.name, UNKNOWN if moved is None else moved
+
+
+def _place(name: str) -> tuple[str, int] | None:
+    """The kind and layer of a name; None for a name without a number."""
+    found = _NUMBER.search(name)
+    if not found or not name.isprintable():
+        return None
+    return name[: found.start()] + "*" + _NUMBER.sub("#", name[found.end() :]), int(found[0])
+
+
+def _stronger(one: str | float | None, other: str | float) -> str | float:
+    """Of several groups in one cell the one that moved furthest."""
+    if one is None or one == SAME:
+        return other
+    if isinstance(one, float) and isinstance(other, float):
+        return max(one, other)
+    return one if other == SAME or isinstance(one, float) else other
+
+
+def _character(value: str | float) -> str:
+    return value if isinstance(value, str) else LEVELS[min(7, int(level(value) * 8))]

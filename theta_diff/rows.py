@@ -1,0 +1,126 @@
+"""The rows of a diff: one for each kind of change of each run of like names. Every renderer shows these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from theta_checkpoint.manifest import quoted
+from theta_diff.change import Change
+from theta_diff.compare import NamedTensor
+from theta_diff.compare import Pair
+from theta_diff.facts import Fact
+from theta_diff.facts import facts
+from theta_diff.folding import folded
+from theta_diff.report import Report
+from theta_diff.wording import ESTIMATE
+from theta_diff.wording import cosine_text
+from theta_diff.wording import described
+from theta_diff.wording import percent
+from theta_diff.wording import span
+from theta_diff.wording import transition
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One tensor of a diff, before like names are folded."""
+
+    sign: str
+    """``+`` added, ``-`` removed, ``~`` modified, ``>`` renamed"""
+    name: str
+    what: str
+    """dtype and shape, of both versions where they differ"""
+    change: Change | None = None
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One or more tensors that changed alike."""
+
+    name: str
+    """possibly folded: ``layer.{0..11}.weight``; not yet fit for a terminal"""
+    entries: tuple[Entry, ...]
+
+    @property
+    def sign(self) -> str:
+        """The sign of every entry."""
+        return self.entries[0].sign
+
+    @property
+    def what(self) -> str:
+        """Dtype and shape of every entry."""
+        return self.entries[0].what
+
+    @property
+    def remark(self) -> str:
+        """What there is to say of every entry."""
+        return self.entries[0].remark
+
+    @property
+    def changes(self) -> list[Change]:
+        """What is known of how far they moved."""
+        return [entry.change for entry in self.entries if entry.change]
+
+    @property
+    def furthest(self) -> float | None:
+        """The largest relative change."""
+        return max((c.relative_change for c in self.changes if c.relative_change is not None), default=None)
+
+
+def rows(report: Report) -> tuple[list[Fact], list[Row]]:
+    """Facts about many groups at once, and the rows of all groups that no fact covers."""
+    known = facts(report)
+    covered = {name for fact in known for name in fact.names}
+    entries = (entry for entry in _entries(report) if entry.name not in covered)
+    folds = folded(entries, lambda entry: entry.name, lambda entry: (entry.sign, entry.what, entry.remark))
+    return known, [Row(fold.name, fold.items) for fold in folds]
+
+
+def measures(row: Row) -> Iterator[str]:
+    """``change ≈ 0.8 % … 1.4 %``, ``cosine ≈ 0.9998`` and ``max |Δ| 0.1``, as far as they are known."""
+    mark = f"{ESTIMATE} " if any(change.estimated for change in row.changes) else ""
+    moved = [change.relative_change for change in row.changes if change.relative_change is not None]
+    if moved:
+        yield f"change {mark}{span(percent(min(moved)), percent(max(moved)))}"
+    elif any(change.from_zero for change in row.changes):
+        yield "change from all zeros"
+    cosines = [change.cosine for change in row.changes if change.cosine is not None]
+    if cosines:
+        yield f"cosine {mark}{span(cosine_text(min(cosines)), cosine_text(max(cosines)))}"
+    largest = [change.max_abs for change in row.changes if change.max_abs is not None]
+    if largest:
+        yield f"max |Δ| {max(largest):.2g}"
+
+
+def remark(pair: Pair, change: Change | None) -> str:
+    """What is alarming or special about one modified group."""
+    if not change:
+        return ""
+    numbers = (("NaN", *change.nans), ("inf", *change.infinities))
+    alarms = [f"{word}: {old} -> {new}" for word, old, new in numbers if old or new]
+    return "; ".join([*alarms, *_verdict(pair, change)])
+
+
+def _verdict(pair: Pair, change: Change) -> Iterator[str]:
+    if change.statistics:
+        from theta_diff.verdict import verdict
+
+        yield from filter(None, [verdict(pair, change.statistics)])
+
+
+def _entries(report: Report) -> Iterator[Entry]:
+    comparison = report.comparison
+    for tensor in comparison.removed:
+        yield Entry("-", tensor.name, _tensor(tensor))
+    for tensor in comparison.added:
+        yield Entry("+", tensor.name, _tensor(tensor))
+    for pair in comparison.renamed:
+        yield Entry(">", pair.new.name, _tensor(pair.new), remark=f"renamed from {quoted(pair.old.name)}")
+    for pair in comparison.modified:
+        change = None if report.opaque else report.changes.get(pair.new.name)
+        yield Entry("~", pair.new.name, transition(pair), change, remark(pair, change))
+
+
+def _tensor(tensor: NamedTensor) -> str:
+    return described(tensor) + (f" = {quoted(tensor.owner)}" if tensor.owner else "")

@@ -16,8 +16,7 @@ from theta_cli.json_output import add_json_option
 from theta_cli.json_output import print_json
 from theta_diff.compare import Comparison
 from theta_diff.compare import compared
-from theta_diff.report import Report
-from theta_diff.terminal import summary
+from theta_diff.wording import summary
 from theta_git.configuration import settings
 from theta_git.repository import Repository
 from theta_store.presence import missing_objects
@@ -108,9 +107,9 @@ def _lines(state: State) -> Iterator[str]:
     if state.missing:
         yield f"{state.missing} objects are not here"
     if state.staged:
-        yield f"staged:     {summary(Report('HEAD', 'index', state.staged))}"
+        yield f"staged:     {summary(state.staged)}"
     if state.unstaged:
-        yield f"not staged: {summary(Report('index', 'file', state.unstaged))}"
+        yield f"not staged: {summary(state.unstaged)}"
     if state == State(state.path):
         yield "unchanged"
 

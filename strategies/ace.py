@@ -35,10 +35,11 @@ def _merged(deltas: Sequence[Tensor], options: Options) -> Tensor:
     uneven = _unevenness(moved) > options["uneven"]
     divisors = [trace or 1.0 for trace in traces] if uneven else [1.0] * len(moved)
     covariances = [each / divisor for each, divisor in zip(covariances, divisors, strict=True)]
-    unit = statistics.fmean(traces) / len(covariances[0]) if options["relative"] else 1.0
-    ridge = options["epsilon"] * (unit or 1.0)
-    identity = torch.eye(len(covariances[0]), dtype=moved[0].dtype, device=moved[0].device)
-    weights = [each + identity * (ridge / divisor) for each, divisor in zip(covariances, divisors, strict=True)]
+    width = len(covariances[0])
+    units = [trace / width or 1.0 for trace in traces] if options["relative"] else [1.0] * len(moved)
+    ridges = [options["epsilon"] * unit / divisor for unit, divisor in zip(units, divisors, strict=True)]
+    identity = torch.eye(width, dtype=moved[0].dtype, device=moved[0].device)
+    weights = [each + identity * ridge for each, ridge in zip(covariances, ridges, strict=True)]
     solution = _solution(moved, covariances, weights, options["centred"])
     return solution + _refinement(moved, covariances, weights, solution) if uneven else solution
 
@@ -90,7 +91,7 @@ STRATEGY = task_vector_strategy(
     reference="Xu et al. 2026, ACE-Merging, arXiv:2603.02945",
     options=(
         Option("epsilon", "float", 0.01, "ridge added to every covariance (the paper: 1e-5 to 4e-2)", "(0, inf)"),
-        Option("relative", "bool", True, "epsilon is in units of the covariances' mean diagonal"),
+        Option("relative", "bool", True, "epsilon is in units of each covariance's mean diagonal"),
         Option("uneven", "float", 0.3, "unevenness of the sides from which covariances are normalised", "[0, inf)"),
         Option("centred", "bool", False, "drop the mean rows of the changes, as the published code does"),
         FLATTEN,

@@ -138,8 +138,7 @@ def _computed(
     context: Context,
     output: torch.dtype,
 ) -> Tensor:
-    double = any(version.dtype == torch.float64 for version in _versions(base, sides))
-    compute = _Compute(strategy, options, torch.float64 if double else torch.float32, output)
+    compute = _Compute(strategy, options, compute_dtype(base, sides), output)
     shape = sides[0].shape
     if not strategy.elementwise(options):
         whole = shape or (1,)
@@ -167,19 +166,27 @@ class _Compute:
     output: torch.dtype
 
     def __call__(self, base: Tensor | None, sides: Sequence[Tensor], context: Context) -> Tensor:
-        wide = None if base is None else self._wide(base, context)
-        result = self.strategy.merge(wide, [self._wide(side, context) for side in sides], self.options, context)
-        rounded = result.to(self.output)
+        wide = None if base is None else widened(base, self.precision, self.options, context)
+        ends = [widened(side, self.precision, self.options, context) for side in sides]
+        rounded = self.strategy.merge(wide, ends, self.options, context).to(self.output)
         if not self.options["allow_nonfinite"] and not _finite(rounded):
             kind = str(self.output).removeprefix("torch.")
             raise CannotMerge(context.group, f"strategy {self.strategy.name!r} gives values too large for {kind}")
         return rounded
 
-    def _wide(self, version: Tensor, context: Context) -> Tensor:
-        wide = version.to(self.precision)
-        if not self.options["allow_nonfinite"] and not _finite(wide):
-            raise CannotMerge(context.group, "holds NaN or infinity (allow_nonfinite=true merges it all the same)")
-        return wide
+
+def compute_dtype(base: Tensor | None, sides: Sequence[Tensor]) -> torch.dtype:
+    """What a group is computed in: float64 if any version is, else float32."""
+    double = any(version.dtype == torch.float64 for version in _versions(base, sides))
+    return torch.float64 if double else torch.float32
+
+
+def widened(version: Tensor, precision: torch.dtype, options: Options, context: Context) -> Tensor:
+    """A version in the compute dtype; :class:`CannotMerge` if it holds NaN or infinity and may not."""
+    wide = version.to(precision)
+    if not options["allow_nonfinite"] and not _finite(wide):
+        raise CannotMerge(context.group, "holds NaN or infinity (allow_nonfinite=true merges it all the same)")
+    return wide
 
 
 def _finite(tensor: Tensor) -> bool:

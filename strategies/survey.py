@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from strategies.apply import compute_dtype
+from strategies.apply import widened
 from strategies.contract import Context
 from strategies.contract import Options
 from strategies.contract import Pass
@@ -33,8 +34,10 @@ def surveyed(strategy: Strategy, options: Options, groups: Callable[[], Iterable
         summaries = {
             context.group: _summary(look, strategy, options, replace(context, statistics=statistics), base, sides)
             for context, base, sides in groups()
-            if sides[0].is_floating_point()
+            if sides[0].is_floating_point() and sides[0].numel()
         }
+        if not summaries:
+            break
         statistics = {**statistics, **look.combine(summaries, options, statistics)}
     return statistics
 
@@ -44,6 +47,6 @@ def _summary(
 ) -> Any:
     everyone = tuple(range(len(sides)))
     narrowed = options_of_sides(strategy, options, everyone, len(sides))
-    precision = torch.float64 if any(side.dtype == torch.float64 for side in sides) else torch.float32
-    wide = None if base is None else base.to(precision)
-    return look.summary(wide, [side.to(precision) for side in sides], narrowed, replace(context, sides=everyone))
+    context, precision = replace(context, sides=everyone), compute_dtype(base, sides)
+    start = None if base is None else widened(base, precision, options, context)
+    return look.summary(start, [widened(side, precision, options, context) for side in sides], narrowed, context)

@@ -42,7 +42,8 @@ def merge() -> Merge:
 @pytest.fixture
 def versions() -> tuple[Array, Array, Array]:
     """Base, ours and theirs: a 12 x 20 matrix and two noisy fine-tunes of it, float64."""
-    return some_versions((12, 20))
+    base, ours, theirs = some_versions((12, 20))
+    return base, ours, theirs
 
 
 def some_versions(shape: tuple[int, ...], count: int = 2, seed: int = 0, size: float = 0.1) -> tuple[Array, ...]:

@@ -171,13 +171,13 @@ def overlapping() -> Versions:
 
 
 def test_ram_keeps_lone_changes_and_averages_shared_ones(merge: Merge, overlapping: Versions) -> None:
-    base, ours, theirs = overlapping
+    _, ours, theirs = overlapping
     expected = np.concatenate([ours[:15], (ours[15:25] + theirs[15:25]) / 2, theirs[25:]])
     close(merge("ram", *overlapping), expected)
 
 
 def test_ram_ignores_changes_up_to_epsilon(merge: Merge, overlapping: Versions) -> None:
-    base, ours, theirs = overlapping
+    base, ours, _ = overlapping
     close(merge("ram", base, ours, base + 1e-6, epsilon=1e-5), ours)
 
 

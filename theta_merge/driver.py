@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from theta_merge.choices import Choice
 from theta_merge.commits import BesideInCommits
 from theta_merge.commits import side_commits
 from theta_merge.conflicts import Conflicts
+from theta_merge.menu import Question
+from theta_merge.menu import asked
 from theta_merge.outcome import Versions
 from theta_merge.outcome import preferred_side
 from theta_merge.report import conflict_report
@@ -30,6 +33,7 @@ from theta_merge.settle import Settled
 from theta_merge.settle import settled
 from theta_merge.side_option import environment_with_side
 from theta_merge.sources import manifest_of
+from theta_merge.wishes import Wish
 from theta_merge.wishes import chosen
 from theta_merge.wishes import default_choice
 from theta_merge.wishes import wish
@@ -54,7 +58,7 @@ class Request:
     """how the operation calls ours and theirs"""
 
 
-def request_of(arguments: Sequence[str]) -> Request:
+def request_of(arguments: Sequence[str], environment: Mapping[str, str]) -> Request:
     """The request in a driver's arguments; git before 2.44 leaves ``%X`` and ``%Y`` as they are."""
     base, ours, theirs, marker_size, path, *labels = arguments
     named = [label for label in labels[1:3] if label and not label.startswith("%")]
@@ -64,8 +68,14 @@ def request_of(arguments: Sequence[str]) -> Request:
         Path(theirs),
         int(marker_size),
         path,
-        (named[0], named[1]) if len(named) == 2 else ("ours", "theirs"),
+        (named[0], named[1]) if len(named) == 2 else ("HEAD", _branch(environment)),
     )
+
+
+def _branch(environment: Mapping[str, str]) -> str:
+    """What ``git merge`` calls theirs; other operations do not tell before git 2.44."""
+    names = [value for name, value in environment.items() if name.startswith("GITHEAD_")]
+    return names[0] if len(names) == 1 else "the other side"
 
 
 def merge(request: Request, repository: Repository) -> int:
@@ -74,10 +84,10 @@ def merge(request: Request, repository: Repository) -> int:
     versions = _versions(request, store)
     if versions is None:
         return CONFLICT
-    asked = wish(request.path, environment_with_side(os.environ, repository), repository)
-    choices = chosen(asked, request.path, versions)
+    wanted = wish(request.path, environment_with_side(os.environ, repository), repository)
+    choices = _choices(request, versions, wanted, store)
     locate = BesideInCommits(request.path, side_commits(os.environ, repository), repository, store)
-    result = settled(versions, choices, store, preferred_side(default_choice(asked, versions), versions), locate)
+    result = settled(versions, choices, store, preferred_side(default_choice(wanted, versions), versions), locate)
     _write(request.ours, bytes(result.manifest))
     return _reported(request, versions, choices, result, repository)
 
@@ -96,6 +106,17 @@ def _versions(request: Request, store: Store) -> Versions | None:
         _say(f"{request.path}: one side is an empty file; ours is kept as it is")
         return None
     return Versions(base, (ours, theirs))
+
+
+def _choices(request: Request, versions: Versions, wanted: Wish, store: Store) -> dict[str, Choice]:
+    """What the wish settles; the user is asked for the rest if nothing else covers it."""
+    choices = chosen(wanted, request.path, versions)
+    if request.marker_size > MARKER_SIZE or len(choices) == len(versions.conflicts):
+        return choices
+    ours, theirs = request.labels
+    title = f"{request.path} (ours: {ours}, theirs: {theirs})"
+    session = asked(Question(title, versions, choices), store.objects, os.environ)
+    return session.choices if session else choices
 
 
 def _reported(
@@ -135,7 +156,7 @@ def main() -> int:
         _say("this command is run by git itself, as its merge driver")
         return STOP
     try:
-        return merge(request_of(sys.argv[1:]), Repository())
+        return merge(request_of(sys.argv[1:], os.environ), Repository())
     except (Failure, MergeError) as error:
         _say(f"{sys.argv[5]}: {error}")
     except KeyboardInterrupt:

@@ -95,7 +95,7 @@ def matches(name: str, pattern: str) -> bool:
 
 def expanded(pattern: str) -> Iterator[str]:
     """The globs that a pattern with ``{a,b}`` or ``{0..11}`` stands for; at most ten thousand."""
-    found = re.search(r"\{([^{}]*)\}", pattern)
+    found = re.search(r"(?<!\[)\{([^{}]*)\}", pattern)
     if not found:
         yield pattern
         return

@@ -1,0 +1,61 @@
+"""Facts: how far each side moved a conflicting group and in which direction, from sketches alone.
+
+They are estimates (about 9 %) and are shown as such, with ≈. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from theta_checkpoint.manifest import Tensor
+from theta_merge.decide import Decision
+from theta_merge.decide import State
+from theta_store.sketches import Sketch
+from theta_store.sketches import changes_cosine
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the sketches of one conflict tell."""
+
+    changes: tuple[float | None, ...]
+    """L2 distance of each side from base, relative to base's norm; None where it is not known"""
+    cosine: float | None = None
+    """between the changes of the first two sides"""
+
+    @property
+    def text(self) -> str:
+        """``ours ≈ 2.1 %, theirs ≈ 40 %, cosine ≈ 0.31``; empty where nothing is known."""
+        names = ("ours", "theirs") if len(self.changes) == 2 else tuple(map(str, range(1, len(self.changes) + 1)))
+        parts = [
+            f"{name} {percent(change)}" for name, change in zip(names, self.changes, strict=True) if change is not None
+        ]
+        if self.cosine is not None:
+            parts.append(f"cosine ≈ {self.cosine:.2f}")
+        return ", ".join(parts)
+
+
+def facts(conflict: Decision, sketches: Mapping[str, Sketch]) -> Facts:
+    """What is known of a conflict; ``sketches`` are by digest."""
+    base = _sketch(conflict.base, sketches)
+    sides = [_sketch(state, sketches) for state in conflict.sides]
+    changes = tuple(relative(base, side) for side in sides)
+    first, second = (*sides, None, None)[:2]
+    return Facts(changes, changes_cosine(base, first, second) if base and first and second else None)
+
+
+def relative(base: Sketch | None, side: Sketch | None) -> float | None:
+    """Estimated distance between two versions relative to the norm of the first."""
+    if base is None or side is None or not base.norm:
+        return None
+    return base.distance(side) / base.norm
+
+
+def percent(share: float) -> str:
+    """``≈ 2.1 %``."""
+    return f"≈ {100 * share:.2g} %" if share < 1 else f"≈ {100 * share:.0f} %"
+
+
+def _sketch(state: State, sketches: Mapping[str, Sketch]) -> Sketch | None:
+    return sketches.get(state.digest) if isinstance(state, Tensor) else None

@@ -1,0 +1,125 @@
+"""The menu as plain lines, for terminals that are small or dumb: one question per conflict."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from strategies.contract import MergeError
+from strategies.contract import Strategy
+from strategies.registry import strategy
+from theta_merge.choices import choice
+from theta_merge.choices import options_of
+from theta_merge.decide import Decision
+from theta_merge.facts import Facts
+from theta_merge.recipe import written
+from theta_merge.report import what_happened
+from theta_merge.session import Session
+from theta_merge.session import strategies_for
+from theta_merge.terminal import Terminal
+
+HELP = """\
+  NUMBER or NAME [OPTION=VALUE]...   settle this group, e.g.: 4   or: average weights=0.7,0.3
+  ... for GLOB                       the same for all that match, e.g.: average for encoder.*
+  skip        leave this group for later
+  undo, redo  take back the last choice, or take it again
+  save FILE   write the choices as a recipe
+  help NAME   tell about a strategy and its options
+  quit        stop here; what is not settled stays a conflict, and no choice is lost"""
+
+
+class _Quit(Exception):
+    """The user has had enough."""
+
+
+@dataclass
+class LineMenu:
+    """One conversation."""
+
+    title: str
+    session: Session
+    facts: Mapping[str, Facts]
+    terminal: Terminal
+    skipped: frozenset[str] = frozenset()
+
+    def run(self) -> Session:
+        """Ask until everything is settled, skipped or the user quits; the session as it is then."""
+        self.terminal.say(f"{self.title}: {len(self.session.conflicts)} parameter groups in conflict")
+        try:
+            while conflict := self._next():
+                self._ask(conflict)
+        except _Quit:
+            pass
+        self.terminal.say(self.session.progress)
+        return self.session
+
+    def _next(self) -> Decision | None:
+        return next((conflict for conflict in self.session.open if conflict.name not in self.skipped), None)
+
+    def _ask(self, conflict: Decision) -> None:
+        fitting = strategies_for([conflict])
+        number = 1 + [one.name for one in self.session.conflicts].index(conflict.name)
+        self.terminal.say(f"\n[{number}/{len(self.session.conflicts)}] {conflict.name}: {what_happened(conflict)}")
+        if text := self.facts[conflict.name].text:
+            self.terminal.say(f"      {text}")
+        for index, one in enumerate(fitting, start=1):
+            self.terminal.say(f"  {index:>3}  {one.name:<17} {one.summary}")
+        line = self.terminal.ask("number or name [for GLOB], skip, undo, quit, ? > ")
+        if line is None:
+            raise _Quit
+        try:
+            self._do(line, conflict, fitting)
+        except (MergeError, OSError, ValueError) as error:
+            self.terminal.say(f"  {error}")
+
+    def _do(self, line: str, conflict: Decision, fitting: Sequence[Strategy]) -> None:
+        match shlex.split(line):
+            case [] | ["?"] | ["help"]:
+                self.terminal.say(HELP)
+            case ["help", name]:
+                self.terminal.say(about(_named(name, fitting)))
+            case ["q" | "quit"]:
+                raise _Quit
+            case ["s" | "skip"]:
+                self.skipped |= {conflict.name}
+            case ["u" | "undo"]:
+                self.session = self.session.undo()
+            case ["r" | "redo"]:
+                self.session = self.session.redo()
+            case ["save", file]:
+                Path(file).write_text(written(self.session.recipe()))
+                self.terminal.say(f"  wrote {file}")
+            case [name, *options, "for", pattern]:
+                self._choose(name, options, pattern, conflict, fitting)
+            case [name, *options]:
+                self._choose(name, options, None, conflict, fitting)
+
+    def _choose(
+        self, name: str, options: Sequence[str], pattern: str | None, conflict: Decision, fitting: Sequence[Strategy]
+    ) -> None:
+        one = choice(_named(name, fitting), options_of(options), self.session.sides)
+        if pattern is None:
+            self.session = self.session.choose([conflict.name], one)
+        else:
+            self.session = self.session.choose_matching(pattern, one)
+            self.terminal.say(f"  {one} for {len(self.session.steps[-1].names)} groups")
+
+
+def _named(text: str, fitting: Sequence[Strategy]) -> str:
+    """The strategy that a number or a name stands for."""
+    if not text.isdigit():
+        return text
+    if not 1 <= int(text) <= len(fitting):
+        raise MergeError(f"there is no number {text}; the list goes from 1 to {len(fitting)}")
+    return fitting[int(text) - 1].name
+
+
+def about(name: str) -> str:
+    """A strategy and its options, for reading."""
+    found = strategy(name)
+    lines = [f"  {found.name}: {found.summary}", f"  {found.formula}", f"  use it when {found.when}"]
+    lines += [f"    {o.name}={o.default}  {o.help} ({o.domain})" for o in found.options]
+    return "\n".join(lines)

@@ -1,0 +1,49 @@
+"""The menu: asks the user to settle conflicts, on whatever terminal there is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from theta_merge.choices import Choice
+from theta_merge.facts import facts
+from theta_merge.line_menu import LineMenu
+from theta_merge.outcome import Versions
+from theta_merge.session import Session
+from theta_merge.session import resumed
+from theta_merge.terminal import terminal
+from theta_store.checkpoint import StoredCheckpoint
+from theta_store.objects import ObjectStore
+from theta_store.sketches import Sketch
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the user is asked."""
+
+    title: str
+    """path and how the sides are called"""
+    versions: Versions
+    choices: Mapping[str, Choice]
+    """made before, and offered again"""
+
+
+def asked(question: Question, objects: ObjectStore, environment: Mapping[str, str]) -> Session | None:
+    """The session as the user left it; None where there is no terminal to ask on."""
+    with terminal(environment) as found:
+        if found is None:
+            return None
+        conflicts = [decision for decision in question.versions.decisions if decision.side is None]
+        session = resumed(conflicts, question.choices)
+        known = sketches_of(question.versions, objects)
+        told = {conflict.name: facts(conflict, known) for conflict in conflicts}
+        return LineMenu(question.title, session, told, found).run()
+
+
+def sketches_of(versions: Versions, objects: ObjectStore) -> dict[str, Sketch]:
+    """The sketches of every version by digest, as far as they are here."""
+    found: dict[str, Sketch] = {}
+    for version in (versions.base, *versions.sides):
+        if version:
+            found.update(StoredCheckpoint(version, objects).sketches)
+    return found

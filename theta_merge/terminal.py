@@ -1,0 +1,44 @@
+"""The terminal of the user, wherever git has redirected standard input and output."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TextIO
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """Both directions of /dev/tty."""
+
+    input: TextIO
+    output: TextIO
+
+    def ask(self, prompt: str) -> str | None:
+        """The line that the user types; None at the end of input."""
+        print(prompt, end="", file=self.output, flush=True)
+        line = self.input.readline()
+        return line.strip() if line else None
+
+    def say(self, text: str = "") -> None:
+        """Show a line."""
+        print(text, file=self.output, flush=True)
+
+
+@contextlib.contextmanager
+def terminal(environment: Mapping[str, str]) -> Iterator[Terminal | None]:
+    """The user's terminal; None where nobody can be asked (no terminal, in the background, told not to)."""
+    if environment.get("GIT_TERMINAL_PROMPT") == "0":
+        yield None
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            input = stack.enter_context(open("/dev/tty", encoding="utf-8", errors="replace"))
+            output = stack.enter_context(open("/dev/tty", "w", encoding="utf-8", errors="replace"))
+            here = os.tcgetpgrp(input.fileno()) == os.getpgrp()
+        except OSError:
+            here = False
+        yield Terminal(input, output) if here else None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from theta_checkpoint.manifest import HEAD
 from theta_checkpoint.manifest import BadManifest
+from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import is_manifest
 from theta_checkpoint.manifest import object_ids
 from theta_checkpoint.manifest import parse
@@ -57,25 +60,20 @@ def _given_manifest(spool: Spooled) -> tuple[bytes | None, str | None]:
 
 def _captured(path: str, spool: Spooled, clone: Clone, warning: str | None) -> Cleaned:
     found = identified(spool.source)
-    manifest = captured(spool.source, found, clone.store)
+    earlier = list(_parsed(clone.earlier_manifests(path)))
+    same = next((m for m in earlier if m.root == found.manifest.root and _is_complete(bytes(m), clone)), None)
+    content = bytes(same or captured(spool.source, found, clone.store, next(iter(earlier), None)))
     spool.check_unchanged()
-    content = next(
-        (
-            text
-            for text in clone.earlier_manifests(path)
-            if is_manifest(text) and _root(text) == manifest.root and _is_complete(text, clone)
-        ),
-        bytes(manifest),
-    )
     clone.store.registry.remember(manifests=[(spool.digest, content)])
     return Cleaned(content, warning or found.layout.warning)
 
 
-def _root(text: bytes) -> str | None:
-    try:
-        return parse(text).root
-    except BadManifest:
-        return None
+def _parsed(texts: Iterable[bytes]) -> Iterator[Manifest]:
+    """Those that are sound manifests."""
+    for text in texts:
+        with contextlib.suppress(BadManifest):
+            if is_manifest(text):
+                yield parse(text)
 
 
 def _is_complete(text: bytes, clone: Clone) -> bool:

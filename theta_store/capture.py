@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,11 @@ from theta_checkpoint.manifest import Recipe
 from theta_checkpoint.manifest import Tensor
 from theta_checkpoint.manifest import TiedTensor
 from theta_store import sketches
+from theta_store.bases import nearest
+from theta_store.bases import versions
+from theta_store.chains import needed
+from theta_store.chains import restorable
+from theta_store.chains import shallowest
 from theta_store.chunks import MAX_CHUNK
 from theta_store.chunks import WORKERS
 from theta_store.chunks import chunk_length
@@ -34,6 +40,10 @@ from theta_store.chunks import chunk_ranges
 from theta_store.crcs import Range
 from theta_store.crcs import expected_bytes
 from theta_store.encodings import dense
+from theta_store.intake import stored
+from theta_store.objects import CorruptObject
+from theta_store.objects import MissingObject
+from theta_store.sketches import Sketch
 from theta_store.store import Store
 
 
@@ -73,31 +83,54 @@ def identified(source: Source) -> Identified:
     return Identified(layout, manifest, bones)
 
 
-def captured(source: Source, found: Identified, store: Store) -> Manifest:
+def captured(source: Source, found: Identified, store: Store, earlier: Manifest | None = None) -> Manifest:
     """The complete manifest of an identified file; every value is in the store when this returns.
 
-    Memory: one chunk (16 MiB) and its encoding for each worker, and the skeleton. Raises
-    :class:`FileChanged` if a group no longer has the digest it was identified by.
+    New groups may lean on the groups of the same names in the ``earlier`` manifest of the path. Memory: for each
+    worker one chunk (16 MiB), that of the base, and an encoding; and the skeleton. Raises :class:`FileChanged`
+    if a group no longer has the digest it was identified by.
     """
     digest_of = {name: tensor.digest for name, tensor in found.manifest.groups.items()}
-    digests = sorted({*digest_of.values(), found.manifest.skeleton})
-    recipes = store.recipes(digests)
-    rows = store.registry.sketches(digests)
+    digests = {*digest_of.values(), found.manifest.skeleton}
+    known = _known(digests, store, earlier)
     new = {
         digest_of[group.name]: group
         for group in found.layout.groups
-        if digest_of[group.name] not in recipes or digest_of[group.name] not in rows
+        if digest_of[group.name] not in known.recipes or digest_of[group.name] not in known.sketches
     }
     with ThreadPoolExecutor(WORKERS) as pool:
-        for recipe, row in pool.map(lambda item: _stored(source, item[1], item[0], store), new.items()):
-            recipes[recipe.digest] = recipe
-            rows[recipe.digest] = row
-    if found.manifest.skeleton not in recipes:
-        recipes[found.manifest.skeleton] = _stored_skeleton(found, store)
+        made = list(pool.map(lambda item: _stored(source, item[1], item[0], known, store), new.items()))
+    if found.manifest.skeleton not in known.recipes:
+        known.recipes[found.manifest.skeleton] = _stored_skeleton(found, store)
+    known.recipes.update((recipe.digest, recipe) for recipe, _ in made)
+    known.sketches.update((recipe.digest, sketch) for recipe, sketch in made)
+    recipes = needed(known.recipes, digests)
+    rows = {digest: sketches.row(digest, known.sketches[digest]) for digest in digest_of.values()}
     sketches_oid = store.objects.write(b"".join(row for _, row in sorted(rows.items())))
-    learnt = [recipes[digest] for digest in (*new, found.manifest.skeleton)]
-    store.registry.remember(recipes=learnt, sketches=[(digest, rows[digest]) for digest in new])
+    # with the bases: what the registry remembers then never leans in circles
+    store.registry.remember(recipes=recipes.values(), sketches=[(digest, rows[digest]) for digest in new])
     return replace(found.manifest, recipes=recipes, sketches=sketches_oid)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What can be had without reading the file."""
+
+    recipes: dict[str, Recipe]
+    """with all their bases and objects"""
+    sketches: dict[str, Sketch]
+    earlier: Manifest | None
+
+
+def _known(digests: Iterable[str], store: Store, earlier: Manifest | None) -> _Known:
+    recipes = store.recipes(digests)
+    found: dict[str, Sketch] = {}
+    if earlier:
+        recipes = shallowest(recipes, restorable(earlier.recipes, store.objects))
+        if earlier.sketches and store.objects.has(earlier.sketches):
+            found = sketches.decoded(store.objects.read(earlier.sketches))
+    rows = store.registry.sketches([*recipes.keys() | set(digests)])
+    return _Known(recipes, found | sketches.decoded(b"".join(rows.values())), earlier)
 
 
 def _fingerprint(source: Source, group: Group, wanted: Collection[Range]) -> tuple[str, int]:
@@ -112,18 +145,27 @@ def _fingerprint(source: Source, group: Group, wanted: Collection[Range]) -> tup
     return hasher.hexdigest(), crc
 
 
-def _stored(source: Source, group: Group, digest: str, store: Store) -> tuple[Recipe, bytes]:
-    """The recipe and sketch row of a group whose bytes are now stored."""
-    hasher = blake3()
-    sketcher = sketches.Sketcher(group.dtype)
-    oids = []
-    for chunk in group_chunks(source, group):
-        hasher.update(chunk)
-        sketcher.update(chunk)
-        oids.append(store.objects.write(dense.encoded(chunk, dense.shuffle_width(group.dtype))))
-    if hasher.hexdigest() != digest:
+def _stored(source: Source, group: Group, digest: str, known: _Known, store: Store) -> tuple[Recipe, Sketch]:
+    """The recipe and sketch of a group whose bytes are now stored."""
+    sketch = _sketched(source, group)
+    if digest in known.recipes:
+        return known.recipes[digest], sketch
+    bases = versions(group, known.earlier, known.recipes) if known.earlier else []
+    base = nearest(sketch, bases, known.sketches)
+    try:
+        recipe = stored(group_chunks(source, group), group.dtype, store.objects, base)
+    except (MissingObject, CorruptObject):
+        recipe = stored(group_chunks(source, group), group.dtype, store.objects)
+    if recipe.digest != digest:
         raise FileChanged(f"group {group.name}: the file was written to while it was read; add it again")
-    return Recipe(digest, dense.NAME, tuple(oids)), sketches.row(digest, sketcher.sketch())
+    return recipe, sketch
+
+
+def _sketched(source: Source, group: Group) -> Sketch:
+    sketcher = sketches.Sketcher(group.dtype)
+    for chunk in group_chunks(source, group):
+        sketcher.update(chunk)
+    return sketcher.sketch()
 
 
 def _stored_skeleton(found: Identified, store: Store) -> Recipe:

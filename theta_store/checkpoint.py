@@ -15,25 +15,22 @@ from pathlib import Path
 from typing import Protocol
 from typing import TypeVar
 
-from blake3 import blake3
-
 from theta_checkpoint.layout import FileSource
 from theta_checkpoint.layout import Group
 from theta_checkpoint.layout import Source
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Recipe
+from theta_store import chains
 from theta_store import sketches
 from theta_store.capture import Identified
 from theta_store.capture import group_chunks
 from theta_store.capture import identified
+from theta_store.chains import chain
+from theta_store.chains import checked
 from theta_store.chunks import WORKERS
-from theta_store.encodings import encoding
 from theta_store.objects import CorruptObject
 from theta_store.objects import MissingObject
 from theta_store.objects import ObjectStore
-
-MAX_DEPTH = 8
-"""how many bases a recipe may lean on, one behind the other"""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -64,33 +61,29 @@ class StoredCheckpoint:
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """See :meth:`Checkpoint.chunks`."""
-        return checked(self._decoded_chunks(name, self.digest(name)), name, self.digest(name))
+        return chains.chunks(self._chain(name, self.digest(name)), name, self.objects)
 
     def skeleton(self) -> bytes:
         """The bytes of the skeleton."""
-        digest = self.manifest.skeleton
-        return b"".join(checked(self._decoded_chunks("(skeleton)", digest), "(skeleton)", digest))
+        return b"".join(chains.chunks(self._chain("(skeleton)", self.manifest.skeleton), "(skeleton)", self.objects))
 
     def recipe(self, name: str) -> Recipe:
         """How to restore a group."""
-        return _recipe(self.manifest, name, self.digest(name))
+        return self._chain(name, self.digest(name))[0]
 
     def digest(self, name: str) -> str:
         """The digest of a group's bytes."""
         return self.manifest.groups[name].digest
 
-    def chunk(self, recipe: Recipe, index: int, depth: int = MAX_DEPTH) -> bytes:
-        """The raw bytes of one chunk; what it leans on is decoded first, at most ``depth`` bases deep."""
-        if index >= len(recipe.oids) or depth < 0:
-            raise CorruptObject("the manifest's recipes do not fit together")
-        base = None
-        if recipe.base:
-            base = self.chunk(_recipe(self.manifest, "(base)", recipe.base), index, depth - 1)
-        return encoding(recipe.encoding).decoded(self.objects.read(recipe.oids[index]), base)
+    def chunk(self, recipe: Recipe, index: int) -> bytes:
+        """The raw bytes of one chunk, decoded with what it leans on."""
+        return chains.chunk(chain(self.manifest.recipes, recipe.digest), index, self.objects)
 
-    def _decoded_chunks(self, name: str, digest: str) -> Iterator[bytes]:
-        recipe = _recipe(self.manifest, name, digest)
-        return (self.chunk(recipe, index) for index in range(len(recipe.oids)))
+    def _chain(self, name: str, digest: str) -> list[Recipe]:
+        try:
+            return chain(self.manifest.recipes, digest)
+        except CorruptObject as error:
+            raise CorruptObject(f"group {name}: {error}") from None
 
     @cached_property
     def sketches(self) -> dict[str, sketches.Sketch]:
@@ -130,27 +123,6 @@ def opened(path: Path) -> Iterator[FileCheckpoint]:
     with path.open("rb") as file:
         source = FileSource(file.fileno())
         yield FileCheckpoint(identified(source), source)
-
-
-def _recipe(manifest: Manifest, name: str, digest: str) -> Recipe:
-    found = manifest.recipes.get(digest)
-    if not found:
-        raise CorruptObject(f"group {name}: the manifest does not say how to restore it")
-    return found
-
-
-def checked(pieces: Iterable[bytes], name: str, digest: str) -> Iterator[bytes]:
-    """The pieces; after the last one, an error unless together they have this digest."""
-    hasher = blake3()
-    try:
-        for piece in pieces:
-            hasher.update(piece)
-            yield piece
-    except (MissingObject, CorruptObject) as error:
-        error.args = (f"group {name}: {error}",)
-        raise
-    if hasher.hexdigest() != digest:
-        raise CorruptObject(f"group {name}: its stored bytes are damaged; look for a good copy with: git theta fsck")
 
 
 def ahead(pool: ThreadPoolExecutor, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

@@ -31,3 +31,8 @@ def chunk_ranges(length: int, step: int) -> Iterator[tuple[int, int]]:
     """``(start, length)`` of each piece of ``length`` bytes cut every ``step`` bytes."""
     for start in range(0, length, step):
         yield start, min(step, length - start)
+
+
+def resized(chunk: bytes, length: int) -> bytes:
+    """The chunk cut, or filled up with zeros, to ``length`` bytes."""
+    return chunk[:length].ljust(length, b"\0")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from blake3 import blake3
 
 from theta_checkpoint.manifest import Recipe
 from theta_store import sketches
+from theta_store.bases import Base
 from theta_store.encodings import dense
+from theta_store.encodings.choice import ENCODERS
+from theta_store.encodings.choice import chosen
 from theta_store.objects import ObjectStore
 
 
@@ -28,18 +33,36 @@ class Intake:
 
 
 def taken_in(chunks: Iterable[bytes], dtype: str, objects: ObjectStore) -> Intake:
+    """Store a group and its sketch; takes and raises what :func:`stored` does."""
+    sketcher = sketches.Sketcher(dtype)
+
+    def sketched() -> Iterator[bytes]:
+        for chunk in chunks:
+            sketcher.update(chunk)
+            yield chunk
+
+    recipe = stored(sketched(), dtype, objects)
+    return Intake(recipe, sketches.row(recipe.digest, sketcher.sketch()))
+
+
+def stored(chunks: Iterable[bytes], dtype: str, objects: ObjectStore, base: Base | None = None) -> Recipe:
     """Store a group given as raw little-endian bytes in storage order, one object per chunk.
 
     The chunks must be cut as :func:`theta_store.chunks.chunk_length` says, so that equal values become equal
-    objects. Raises :class:`theta_store.objects.StoreNotWritable`.
+    objects. With a base, the group leans on it where that is worth it. Raises
+    :class:`theta_store.objects.StoreNotWritable`, and what reading the base raises.
     """
     hasher = blake3()
-    sketcher = sketches.Sketcher(dtype)
-    width = dense.shuffle_width(dtype)
+    encoding: str | None = None if base else dense.NAME
+    others: Iterator[bytes] = base.chunks(objects) if base else iter(())
     oids = []
     for chunk in chunks:
         hasher.update(chunk)
-        sketcher.update(chunk)
-        oids.append(objects.write(dense.encoded(chunk, width)))
-    digest = hasher.hexdigest()
-    return Intake(Recipe(digest, dense.NAME, tuple(oids)), sketches.row(digest, sketcher.sketch()))
+        other = b"" if encoding == dense.NAME else next(others, b"")
+        encoding = encoding or chosen(chunk, other, dtype)
+        oids.append(objects.write(ENCODERS[encoding](chunk, other, dtype)))
+    if not base or encoding in (None, dense.NAME):
+        return Recipe(hasher.hexdigest(), dense.NAME, tuple(oids))
+    # The base is verified with its last chunk: what leans on damaged values could not be restored from sound ones.
+    deque(others, maxlen=0)
+    return Recipe(hasher.hexdigest(), encoding, tuple(oids), base.digest)

@@ -12,9 +12,9 @@ from theta_checkpoint.layout import Checksum
 from theta_checkpoint.skeleton import Hole
 from theta_checkpoint.skeleton import Literal
 from theta_checkpoint.skeleton import Segment
+from theta_store.chains import checked
 from theta_store.checkpoint import StoredCheckpoint
 from theta_store.checkpoint import ahead
-from theta_store.checkpoint import checked
 from theta_store.chunks import WORKERS
 from theta_store.crcs import Range
 from theta_store.crcs import RunningCrcs

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from theta_checkpoint.manifest import Recipe
+from theta_store.chains import restorable
 from theta_store.objects import ObjectStore
 from theta_store.registry import Registry
 
@@ -24,6 +25,11 @@ class Store:
         return cls(ObjectStore(folder / "objects"), Registry(folder / "known.sqlite"))
 
     def recipes(self, digests: Iterable[str]) -> dict[str, Recipe]:
-        """The known recipes for these digests whose objects are all here."""
-        known = self.registry.recipes(list(digests))
-        return {digest: recipe for digest, recipe in known.items() if all(map(self.objects.has, recipe.oids))}
+        """The known recipes for these digests, and for every base they lean on, whose objects are all here."""
+        found: dict[str, Recipe] = {}
+        wanted = set(digests)
+        while wanted:
+            fresh = self.registry.recipes(list(wanted))
+            found.update(fresh)
+            wanted = {recipe.base for recipe in fresh.values() if recipe.base} - found.keys()
+        return restorable(found, self.objects)

@@ -5,7 +5,8 @@ An object holds one chunk of a group. A module says how to get the chunk's raw b
     NAME: str                                                what a recipe calls it
     decoded(data: bytes, base: bytes | None) -> bytes        exact bits, on every machine
 
-``base`` is the same chunk of the recipe's base, raw, for encodings that lean on one.
+``base`` is the same chunk of the recipe's base, raw, for encodings that lean on one; empty where the base has
+fewer chunks, and shorter or longer than the result where the tensor grew or shrank.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from theta_store.objects import CorruptObject
 
 MODULES = {
     "dense": "theta_store.encodings.dense",
+    "delta": "theta_store.encodings.delta",
+    "sparse": "theta_store.encodings.sparse",
 }
 
 

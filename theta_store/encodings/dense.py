@@ -19,7 +19,7 @@ BLOCK = 512 << 10
 """bytes per blosc block"""
 
 
-def encoded(raw: bytes, itemsize: int) -> bytes:
+def encoded(raw: bytes | memoryview, itemsize: int) -> bytes:
     """One chunk of raw little-endian elements of ``itemsize`` bytes as an object's bytes."""
     import numpy
     from numcodecs import blosc
@@ -40,17 +40,19 @@ def decoded(data: bytes, base: bytes | None = None) -> bytes:
     from numcodecs import blosc
 
     blosc.use_threads = False
-    check_header(data)
+    if not raw_length(data):
+        return b""
     try:
         return bytes(blosc.decompress(data))
     except (RuntimeError, ValueError) as error:
         raise CorruptObject(f"an object does not decode: {error}") from error
 
 
-def check_header(data: bytes) -> None:
-    """Refuse an object whose blosc header lies about its own length."""
+def raw_length(data: bytes) -> int:
+    """How many raw bytes an object holds; refuses one whose blosc header lies about its own length."""
     if len(data) < 16:
         raise CorruptObject(f"an object of {len(data)} bytes is cut off")
-    raw_length, _, length = struct.unpack_from("<III", data, 4)
-    if length != len(data) or raw_length > MAX_CHUNK:
+    raw, _, length = struct.unpack_from("<III", data, 4)
+    if length != len(data) or raw > MAX_CHUNK:
         raise CorruptObject("an object does not have the length that its header says")
+    return int(raw)

@@ -1,0 +1,169 @@
+"""Capturing a new version of a checkpoint: what leans on the earlier version, and what that may not cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy
+import pytest
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
+from theta_checkpoint.layout import BytesSource
+from theta_checkpoint.manifest import Manifest
+from theta_checkpoint.manifest import Recipe
+from theta_checkpoint.manifest import parse
+from theta_store import chunks
+from theta_store.capture import captured
+from theta_store.capture import identified
+from theta_store.chains import MAX_DEPTH
+from theta_store.chains import chain
+from theta_store.checkpoint import StoredCheckpoint
+from theta_store.objects import CorruptObject
+from theta_store.restore import restored
+from theta_store.store import Store
+
+Array = NDArray[numpy.generic]
+RANDOM = numpy.random.default_rng(0)
+WEIGHT = RANDOM.standard_normal((200, 300)).astype("f4")
+TUNED = WEIGHT + numpy.float32(1e-3) * RANDOM.standard_normal((200, 300)).astype("f4")
+
+
+def stored(store: Store, earlier: Manifest | None = None, **groups: Array) -> Manifest:
+    """The manifest of a checkpoint with these groups, which restores it byte for byte."""
+    data = save(groups)  # type: ignore[arg-type]
+    source = BytesSource(data)
+    manifest = captured(source, identified(source), store, earlier)
+    assert b"".join(restored(StoredCheckpoint(manifest, store.objects))) == data
+    assert parse(bytes(manifest)) == manifest
+    return manifest
+
+
+def recipe(manifest: Manifest, name: str) -> Recipe:
+    return manifest.recipes[manifest.groups[name].digest]
+
+
+def size(store: Store) -> int:
+    return sum(path.stat().st_size for path in store.objects.folder.rglob("*") if path.is_file())
+
+
+def test_a_fine_tuned_group_leans_on_the_version_before(tmp_path: Path) -> None:
+    store = Store.at(tmp_path)
+    first = stored(store, weight=WEIGHT)
+    second = stored(store, first, weight=TUNED)
+    assert recipe(second, "weight").encoding == "delta"
+    assert recipe(second, "weight").base == first.groups["weight"].digest
+    assert second.recipes.keys() >= {first.groups["weight"].digest}
+
+
+def test_few_changed_numbers_are_stored_alone(tmp_path: Path) -> None:
+    store = Store.at(tmp_path)
+    first = stored(store, weight=WEIGHT)
+    before = size(store)
+    edited = WEIGHT.copy()
+    edited[7, :5] += 1
+    assert recipe(stored(store, first, weight=edited), "weight").encoding == "sparse"
+    assert size(store) - before < 1500
+
+
+@pytest.mark.parametrize("why", ["unrelated", "tiny", "other dtype", "other rows", "other name"])
+def test_what_would_not_gain_is_stored_densely(tmp_path: Path, why: str) -> None:
+    store = Store.at(tmp_path)
+    first = stored(store, weight=WEIGHT[:1, :40] if why == "tiny" else WEIGHT)
+    name, new = {
+        "unrelated": ("weight", RANDOM.standard_normal(WEIGHT.shape).astype("f4")),
+        "tiny": ("weight", TUNED[:1, :40]),
+        "other dtype": ("weight", TUNED.astype("f8")),
+        "other rows": ("weight", TUNED.reshape(100, 600)),
+        "other name": ("bias", TUNED),
+    }[why]
+    assert recipe(stored(store, first, **{name: numpy.ascontiguousarray(new)}), name).encoding == "dense"
+
+
+@pytest.mark.parametrize("rows", [216, 184])
+def test_rows_that_come_or_go_cost_only_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    monkeypatch.setattr(chunks, "MAX_CHUNK", 50_000)
+    store = Store.at(tmp_path)
+    more = numpy.concatenate([WEIGHT, RANDOM.standard_normal((16, 300)).astype("f4")])
+    first = stored(store, weight=WEIGHT)
+    before = size(store)
+    second = stored(store, first, weight=more[:rows])
+    assert len(recipe(second, "weight").oids) > 3
+    assert size(store) - before < 16 * 300 * 4 + 3000
+
+
+def test_values_stored_before_are_not_stored_again_in_another_way(tmp_path: Path) -> None:
+    store = Store.at(tmp_path)
+    tuned = stored(store, weight=TUNED)
+    base = stored(store, weight=WEIGHT)
+    assert recipe(stored(store, base, weight=TUNED), "weight") == recipe(tuned, "weight")
+
+
+def test_fine_tunes_of_one_base_lean_on_it_and_not_on_each_other(tmp_path: Path) -> None:
+    store = Store.at(tmp_path)
+    manifest = base = stored(store, weight=WEIGHT)
+    for _ in range(4):
+        update = numpy.float32(1e-3) * RANDOM.standard_normal(WEIGHT.shape).astype("f4")
+        manifest = stored(store, manifest, weight=WEIGHT + update)
+        assert recipe(manifest, "weight").base == base.groups["weight"].digest
+
+
+def test_a_long_history_makes_no_long_chain(tmp_path: Path) -> None:
+    store = Store.at(tmp_path)
+    manifest = stored(store, weight=WEIGHT)
+    weight = WEIGHT
+    for _ in range(2 * MAX_DEPTH):
+        weight = weight * numpy.float32(0.99)
+        manifest = stored(store, manifest, weight=weight)
+        assert len(chain(manifest.recipes, manifest.groups["weight"].digest)) <= MAX_DEPTH + 1
+    assert recipe(manifest, "weight").base
+
+
+def test_a_manifest_needs_no_other_manifest(tmp_path: Path) -> None:
+    """Shallow clones, rebase and squash: a later manifest and its objects are enough."""
+    store = Store.at(tmp_path / "here")
+    manifest = stored(store, weight=WEIGHT)
+    for step in range(3):
+        manifest = stored(store, manifest, weight=TUNED * numpy.float32(1 + step / 1e3))
+    there = Store.at(tmp_path / "there")
+    for oid in [oid for one in manifest.recipes.values() for oid in one.oids]:
+        there.objects.write(store.objects.read(oid))
+    b"".join(restored(StoredCheckpoint(manifest, there.objects)))
+
+
+def test_a_missing_base_is_not_leaned_on(tmp_path: Path) -> None:
+    store = Store.at(tmp_path)
+    first = stored(store, weight=WEIGHT)
+    store.objects.path(recipe(first, "weight").oids[0]).unlink()
+    assert recipe(stored(store, first, weight=TUNED), "weight").encoding == "dense"
+
+
+def test_a_damaged_base_is_not_leaned_on(tmp_path: Path) -> None:
+    store = Store.at(tmp_path)
+    first = stored(store, weight=WEIGHT)
+    other = stored(store, weight=WEIGHT * 2)
+    damaged = store.objects.path(recipe(first, "weight").oids[0])
+    damaged.chmod(0o644)
+    damaged.write_bytes(store.objects.read(recipe(other, "weight").oids[0]))
+    assert recipe(stored(store, first, weight=TUNED), "weight").encoding == "dense"
+
+
+@pytest.mark.parametrize("lie", ["circle", "wrong base", "no base", "fewer objects", "unknown encoding"])
+def test_a_manifest_that_lies_about_its_recipes_gives_no_values(tmp_path: Path, lie: str) -> None:
+    store = Store.at(tmp_path)
+    first = stored(store, weight=WEIGHT, other=WEIGHT * 2)
+    second = stored(store, first, weight=TUNED, other=WEIGHT * 2)
+    honest = recipe(second, "weight")
+    told = {
+        "circle": replace(honest, base=honest.digest),
+        "wrong base": replace(honest, base=second.groups["other"].digest),
+        "no base": replace(honest, base=None),
+        "fewer objects": replace(honest, oids=()),
+        "unknown encoding": replace(honest, encoding="magic"),
+    }[lie]
+    manifest = replace(second, recipes={**second.recipes, honest.digest: told})
+    with pytest.raises(CorruptObject, match="group weight"):
+        b"".join(restored(StoredCheckpoint(manifest, store.objects)))
+    with pytest.raises(CorruptObject, match="group weight"):
+        list(StoredCheckpoint(manifest, store.objects).chunks("weight"))

@@ -1,0 +1,105 @@
+"""Chains: a recipe, the recipe of the base it leans on, and so on down to one that leans on nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+from blake3 import blake3
+
+from theta_checkpoint.manifest import Recipe
+from theta_store.encodings import encoding
+from theta_store.objects import CorruptObject
+from theta_store.objects import MissingObject
+from theta_store.objects import ObjectStore
+
+MAX_DEPTH = 8
+"""how many bases a recipe may lean on, one behind the other"""
+
+Recipes = Mapping[str, Recipe]
+"""recipes by the digest of what they restore"""
+
+
+def chain(recipes: Recipes, digest: str) -> list[Recipe]:
+    """The recipe of a digest and those of its bases, one behind the other.
+
+    Raises :class:`CorruptObject` where one is not among the recipes, or where there are more than
+    :data:`MAX_DEPTH` bases, as in a circle.
+    """
+    found: list[Recipe] = []
+    wanted: str | None = digest
+    while wanted:
+        if wanted not in recipes:
+            raise CorruptObject("the manifest does not say how to restore it")
+        if len(found) > MAX_DEPTH:
+            raise CorruptObject(f"the manifest leans on more than {MAX_DEPTH} bases to restore it")
+        found.append(recipes[wanted])
+        wanted = found[-1].base
+    return found
+
+
+def needed(recipes: Recipes, digests: Iterable[str]) -> dict[str, Recipe]:
+    """The recipes of these digests and of every base that they lean on; raises as :func:`chain`."""
+    return {recipe.digest: recipe for digest in digests for recipe in chain(recipes, digest)}
+
+
+def restorable(recipes: Recipes, objects: ObjectStore) -> dict[str, Recipe]:
+    """Those recipes whose objects are all here, and those of their bases."""
+    here = {digest: recipe for digest, recipe in recipes.items() if all(map(objects.has, recipe.oids))}
+    return {digest: recipe for digest, recipe in here.items() if _is_whole(here, digest)}
+
+
+def shallowest(*known: Recipes) -> dict[str, Recipe]:
+    """For each digest, of the recipes known for it the one that leans on the fewest bases.
+
+    Recipes of several manifests, each complete in itself, may be mixed only so: the base of the one taken has
+    a chain shorter by one in the same manifest, hence here too, and no circle and no longer chain can come about.
+    """
+    ranked = [(len(chain(recipes, digest)), recipe) for recipes in known for digest, recipe in recipes.items()]
+    ranked.sort(key=lambda item: item[0], reverse=True)
+    return {recipe.digest: recipe for _, recipe in ranked}
+
+
+def chunk(recipes: Sequence[Recipe], index: int, objects: ObjectStore) -> bytes:
+    """The raw bytes of one chunk of a chain's first recipe; bases with fewer chunks count as empty there.
+
+    Raises :class:`MissingObject` or :class:`CorruptObject`.
+    """
+    raw = None
+    for recipe in reversed(recipes):
+        if index < len(recipe.oids):
+            raw = encoding(recipe.encoding).decoded(objects.read(recipe.oids[index]), raw)
+        else:
+            raw = b""
+    assert raw is not None
+    return raw
+
+
+def chunks(recipes: Sequence[Recipe], name: str, objects: ObjectStore) -> Iterator[bytes]:
+    """All chunks of a chain's first recipe, verified as :func:`checked` does."""
+    pieces = (chunk(recipes, index, objects) for index in range(len(recipes[0].oids)))
+    return checked(pieces, name, recipes[0].digest)
+
+
+def checked(pieces: Iterable[bytes], name: str, digest: str) -> Iterator[bytes]:
+    """The pieces; after the last one, an error unless together they have this digest."""
+    hasher = blake3()
+    try:
+        for piece in pieces:
+            hasher.update(piece)
+            yield piece
+    except (MissingObject, CorruptObject) as error:
+        error.args = (f"group {name}: {error}",)
+        raise
+    if hasher.hexdigest() != digest:
+        raise CorruptObject(f"group {name}: its stored bytes are damaged; look for a good copy with: git theta fsck")
+
+
+def _is_whole(recipes: Recipes, digest: str) -> bool:
+    try:
+        chain(recipes, digest)
+    except CorruptObject:
+        return False
+    return True

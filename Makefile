@@ -32,7 +32,7 @@ check: setup
 	mypy $(PACKAGES) tests examples scripts
 
 readme: setup
-	examples/demo.sh | python scripts/check_readme.py
+	examples/demo.sh | python scripts/readme.py
 
 format: setup
 	ruff check --fix .

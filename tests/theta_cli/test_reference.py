@@ -50,7 +50,7 @@ def test_every_file_that_a_page_links_to_exists(page: str) -> None:
 
 
 def test_the_readme_shows_commands_of_the_demo() -> None:
-    """scripts/check_readme.py sees that the output is the demo's, too."""
+    """scripts/readme.py sees that the output is the demo's, too."""
     shown = re.findall(r"^\$ (.+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
     demo = (ROOT / "examples/demo.sh").read_text().replace("'\"", '"').replace("\"'", '"')
     assert shown

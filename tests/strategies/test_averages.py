@@ -53,6 +53,14 @@ def test_three_sides_make_a_soup(merge: Merge, make_versions: Callable[..., tupl
     close(merge("average", base, a, b, c), (a + b + c) / 3)
 
 
+@pytest.mark.parametrize("weights", ["0.7,0.3,0.1", "1,1,1", "0.1,0.7,-0.3"])
+def test_values_on_which_all_sides_agree_keep_their_bits(merge: Merge, weights: str) -> None:
+    random = np.random.default_rng(2)
+    agreed = random.normal(size=10_000).astype(np.float32)
+    sides = [np.append(agreed, np.float32(i)) for i in range(3)]
+    np.testing.assert_array_equal(merge("average", None, *sides, weights=weights)[:-1], agreed)
+
+
 @pytest.mark.parametrize("weights", ["1,-1", "0,0", "0.1,-0.1"])
 def test_weights_that_cancel_are_an_error(merge: Merge, versions: Versions, weights: str) -> None:
     with pytest.raises(BadOption, match=r"'average'.*'weights'.*sum to 0"):

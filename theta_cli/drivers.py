@@ -49,6 +49,11 @@ def wanted(interpreter: str) -> dict[str, str]:
     return values
 
 
+def hook(interpreter: str) -> str:
+    """The pre-push hook's command, to which its arguments are appended."""
+    return _function(_command(interpreter, "-m theta_cli.pre_push", "pre-push", '"$@"'))
+
+
 def interpreter() -> str:
     """The path of this interpreter, by one name for all that a virtual environment gives it."""
     inside = os.path.join(os.path.dirname(sys.executable), "python3")

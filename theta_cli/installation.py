@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 
 from theta_checkpoint.failure import Failure
 from theta_cli import drivers
 from theta_git import configuration
+from theta_git import hooks
 from theta_git.configuration import Scope
 from theta_git.configuration import Setting
+from theta_git.hooks import State
 from theta_git.repository import NotARepository
 from theta_git.repository import Repository
 
@@ -63,11 +66,24 @@ def install(repository: Repository, scope: Scope, changes: dict[str, str]) -> st
 
 def installed_if_needed(repository: Repository) -> str | None:
     """The repository's file into which theta, and git-lfs where missing, was installed now; None if it was before."""
+    if not hooks.is_installed(repository):
+        install_hook(repository, Scope.LOCAL)
     if repository.config("filter.theta.process"):
         return None
     if lfs_is_missing(repository):
         install_lfs(repository, Scope.LOCAL)
     return install(repository, Scope.LOCAL, pending(repository, Scope.LOCAL))
+
+
+def install_hook(repository: Repository, scope: Scope) -> None:
+    """Let git run the pre-push hook; where a foreign hook is in its place, tell how both can run."""
+    hook = hooks.install(repository, scope, drivers.hook(drivers.interpreter()))
+    if hook.state == State.FOREIGN:
+        print(
+            f"theta: {hook.path} is not theta's and was left alone; so that objects go with each push, "
+            f"put this below its first line:\n{hooks.snippet('git-theta pre-push')}",
+            file=sys.stderr,
+        )
 
 
 def lfs_is_missing(repository: Repository) -> bool:
@@ -92,6 +108,8 @@ def uninstall(repository: Repository, scope: Scope) -> Removal:
         if held and all(drivers.is_ours(setting.key, setting.value) for setting in held):
             configuration.remove_section(repository, scope, section)
             removed.append(section)
+    if hooks.uninstall(repository, scope):
+        removed.append("the pre-push hook")
     return Removal(tuple(removed), tuple(configuration.settings(repository, drivers.SECTIONS)))
 
 

@@ -15,6 +15,11 @@ VERBS = {
         "ls-files": "list the checkpoints of the index, and whether their objects are here",
         "env": "print versions, paths and configuration, for bug reports",
     },
+    "merge": {
+        "merge": "merge branches with a strategy for checkpoints, or only tell what that would do",
+        "resolve": "settle what a merge left open",
+        "strategies": "list the strategies, or tell all about one",
+    },
     "keep": {
         "fetch": "tell which objects are not here",
         "pull": "put the values into files that hold only their manifest",
@@ -27,6 +32,7 @@ PLUMBING = {
     "filter-process": ("theta_filter.process",),
     "clean": ("theta_filter.oneshot", "clean"),
     "smudge": ("theta_filter.oneshot", "smudge"),
+    "pre-push": ("theta_cli.pre_push",),
     "diff-driver": ("theta_diff.driver",),
     "merge-driver": ("theta_merge.driver",),
 }

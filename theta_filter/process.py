@@ -13,6 +13,7 @@ from theta_checkpoint.failure import Failure
 from theta_filter.asker import wants_manifests
 from theta_filter.clean import cleaned
 from theta_filter.clone import Clone
+from theta_filter.download import Downloads
 from theta_filter.smudge import smudged
 from theta_git.pktline import PacketReader
 from theta_git.pktline import PacketWriter
@@ -28,10 +29,15 @@ class FilterProcess:
     reader: PacketReader
     writer: PacketWriter
     clone: Clone
+    skip_smudge: bool = False
+    """whether manifests go to the working tree as they are"""
     delayed: dict[str, bytes] = field(default_factory=dict)
     """content by path, for what git will ask again"""
     announced: set[str] = field(default_factory=set)
     """delayed paths that git has been told of"""
+
+    def __post_init__(self) -> None:
+        self.downloads = Downloads(self.clone)
 
     def run(self) -> None:
         """Answer requests until git closes the pipe."""
@@ -58,6 +64,7 @@ class FilterProcess:
                 self._smudge(request)
             case "list_available_blobs":
                 fresh = sorted(self.delayed.keys() - self.announced)
+                self.downloads.fetch(self.delayed[path] for path in fresh)
                 self.announced.update(fresh)
                 self.writer.texts(*(f"pathname={path}" for path in fresh))
                 self.writer.texts("status=success")
@@ -82,6 +89,9 @@ class FilterProcess:
         if path in self.announced:
             content = self.delayed.pop(path)
             self.announced.discard(path)
+        elif self.skip_smudge:
+            self._send(path, iter([content]))
+            return
         elif request.get("can-delay") == "1":
             self.delayed[path] = content
             self.writer.texts("status=delayed")
@@ -89,6 +99,7 @@ class FilterProcess:
         if wants_manifests(request, path, self.clone.repository):
             self._send(path, iter([content]))
             return
+        self.downloads.fetch([content])
         result = smudged(content, self.clone)
         _warn(path, result.warning)
         self._send(path, iter(result.pieces))
@@ -123,12 +134,21 @@ def _report(path: str, error: Exception) -> None:
         traceback.print_exception(error)
 
 
+def skips_smudge(repository: Repository) -> bool:
+    """Whether the user wants manifests in the working tree: ``GIT_THETA_SKIP_SMUDGE``, ``theta.skipSmudge``."""
+    given = os.environ.get("GIT_THETA_SKIP_SMUDGE")
+    if given is not None:
+        return given not in ("", "0", "false")
+    return repository.line("config", "--type=bool", "--default=false", "theta.skipSmudge") == "true"
+
+
 def main() -> int:
     """Serve git on standard input and output."""
     if sys.stdin.isatty():
         print("theta: this command is run by git itself, as its filter process", file=sys.stderr)
         return 2
-    process = FilterProcess(PacketReader(0), PacketWriter(1), Clone(Repository()))
+    repository = Repository()
+    process = FilterProcess(PacketReader(0), PacketWriter(1), Clone(repository), skips_smudge(repository))
     try:
         process.run()
     except (BrokenPipeError, EOFError):

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,12 +57,43 @@ class ObjectStore:
             try:
                 self._write(self.path(oid), data)
             except OSError as error:
-                raise StoreNotWritable(f"cannot write to {self.folder}: {error.strerror}; nothing was lost") from error
+                raise self._not_writable(error) from error
         return oid
+
+    def adopt(self, path: Path, oid: str) -> None:
+        """Make a file elsewhere an object, by a hard link where the file system can: whole or not at all.
+
+        Raises :class:`CorruptObject` unless the file's SHA-256 is ``oid``.
+        """
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != oid:
+                raise CorruptObject(f"object {oid[:12]}: what arrived is not what was asked for")
+            os.fsync(file.fileno())
+        if not self.has(oid):
+            try:
+                self._adopt(path, self.path(oid))
+            except OSError as error:
+                raise self._not_writable(error) from error
+
+    def _not_writable(self, error: OSError) -> StoreNotWritable:
+        return StoreNotWritable(f"cannot write to {self.folder}: {error.strerror}; nothing was lost")
+
+    def _adopt(self, path: Path, place: Path) -> None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        partial = _partial(place)
+        try:
+            try:
+                os.link(path, partial)
+            except OSError:
+                shutil.copyfile(path, partial)
+            os.chmod(partial, 0o444)
+            os.rename(partial, place)
+        finally:
+            partial.unlink(missing_ok=True)
 
     def _write(self, path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
+        partial = _partial(path)
         try:
             fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
             try:
@@ -76,3 +108,8 @@ class ObjectStore:
             with contextlib.suppress(OSError):
                 os.unlink(partial)
             raise
+
+
+def _partial(path: Path) -> Path:
+    """A fresh name beside ``path``, for what is not whole yet."""
+    return path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")

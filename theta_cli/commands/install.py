@@ -32,6 +32,7 @@ def run(args: Namespace) -> int:
         return 0
     file = installation.install(repository, scope, changes)
     print(f"{'installed theta in' if changes else 'theta is already installed in'} {file} ({scope})")
+    installation.install_hook(repository, scope)
     if lfs:
         installation.install_lfs(repository, scope)
         print(f"installed git-lfs's filter ({scope})")

@@ -1,0 +1,80 @@
+"""Object storage: a folder here stands for a bucket."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from theta_store.objects import ObjectStore
+from theta_store.remotes.kvstore import BadUrl
+from theta_store.remotes.kvstore import KvStoreRemote
+from theta_store.remotes.kvstore import check_url
+
+
+def silent(done: int, total: int) -> None:
+    pass
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> ObjectStore:
+    return ObjectStore(tmp_path / "here")
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> Path:
+    return tmp_path / "bucket"
+
+
+def remote(objects: ObjectStore, bucket: Path) -> KvStoreRemote:
+    return KvStoreRemote(objects, "store", bucket.as_uri())
+
+
+def test_objects_go_there_and_come_back(here: ObjectStore, bucket: Path, tmp_path: Path) -> None:
+    oids = {here.write(b"value %d" % number) for number in range(100)}
+    assert remote(here, bucket).missing(oids) == oids
+    assert remote(here, bucket).send(oids, silent) == {}
+    assert remote(here, bucket).missing(oids) == set()
+    there = ObjectStore(tmp_path / "there")
+    assert remote(there, bucket).fetch(oids, silent) == {}
+    assert {hashlib.sha256(there.read(oid)).hexdigest() for oid in oids} == oids
+
+
+def test_only_what_lacks_is_sent(here: ObjectStore, bucket: Path) -> None:
+    old = here.write(b"old")
+    remote(here, bucket).send([old], silent)
+    before = (bucket / old[:2] / old).stat()
+    counts: list[tuple[int, int]] = []
+    remote(here, bucket).send([old, here.write(b"new")], lambda done, total: counts.append((done, total)))
+    assert (bucket / old[:2] / old).stat() == before
+    assert counts == [(2, 2)]
+
+
+def test_wrong_bytes_are_refused(here: ObjectStore, bucket: Path, tmp_path: Path) -> None:
+    oid = here.write(b"value")
+    remote(here, bucket).send([oid], silent)
+    (bucket / oid[:2] / oid).write_bytes(b"volue")
+    there = ObjectStore(tmp_path / "there")
+    assert remote(there, bucket).fetch([oid], silent) == {oid: "what arrived is not what was asked for"}
+    assert not there.has(oid)
+
+
+def test_what_is_nowhere_is_a_failure_of_that_object_alone(here: ObjectStore, bucket: Path, tmp_path: Path) -> None:
+    oid, gone = here.write(b"value"), "0" * 64
+    assert list(remote(here, bucket).send([oid, gone], silent)) == [gone]
+    there = ObjectStore(tmp_path / "there")
+    assert remote(there, bucket).fetch([oid, gone], silent) == {gone: "the remote does not have it"}
+    assert there.has(oid)
+
+
+def test_a_place_that_cannot_be_written_to_is_told(here: ObjectStore, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    oid = here.write(b"value")
+    assert oid in remote(here, tmp_path / "file").send([oid], silent)
+
+
+@pytest.mark.parametrize("url", ["https://example.com/x", "/tmp/x", "s3://", "s3:///x", "gs://bucket?x=1"])
+def test_places_that_are_no_object_storage(url: str) -> None:
+    with pytest.raises(BadUrl, match="is no place for objects"):
+        check_url(url)

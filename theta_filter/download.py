@@ -1,0 +1,53 @@
+"""Objects that a checkout needs and that are not here, fetched all at once before the first file is written."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from dataclasses import field
+
+from theta_checkpoint.failure import Failure
+from theta_checkpoint.manifest import is_manifest
+from theta_checkpoint.manifest import object_ids
+from theta_filter.clone import Clone
+from theta_git import remotes
+
+
+@dataclass
+class Downloads:
+    """The downloads of one git command: what failed once is not tried again."""
+
+    clone: Clone
+    failed: bool = field(default=False, init=False)
+
+    def fetch(self, contents: Iterable[bytes]) -> None:
+        """Fetch what these blobs name and the store lacks; a failure is told once and stops nothing."""
+        has = self.clone.store.objects.has
+        named = dict.fromkeys(oid for text in contents if is_manifest(text) for oid in object_ids(text))
+        lacking = [oid for oid in named if not has(oid)]
+        if not lacking or self.failed:
+            return
+        try:
+            why = self._failure(lacking)
+        except (Failure, OSError) as error:
+            why = str(error)
+        if why:
+            self.failed = True
+            print(f"theta: {why}; manifests are left in place of files; later: git theta pull", file=sys.stderr)
+
+    def _failure(self, lacking: list[str]) -> str | None:
+        from theta_store.remotes.chosen import remote_of
+        from theta_store.remotes.meter import Meter
+
+        name = remotes.default(self.clone.repository)
+        if name is None:
+            return f"{len(lacking)} objects are not here, and there is no remote to fetch them from"
+        remote = remote_of(self.clone.repository, self.clone.store.objects, name)
+        meter = Meter("fetching", sys.stderr)
+        failures = remote.fetch(lacking, meter)
+        meter.close()
+        if not failures:
+            return None
+        oid, reason = next(iter(failures.items()))
+        return f"{len(failures)} of {len(lacking)} objects did not come from {remote.title} ({oid[:12]}: {reason})"

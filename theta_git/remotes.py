@@ -1,0 +1,22 @@
+"""The remotes of a repository, by name."""
+
+from __future__ import annotations
+
+from theta_git.repository import Repository
+
+
+def names(repository: Repository) -> list[str]:
+    """Every remote that has a name."""
+    return repository.output("remote").decode(errors="surrogateescape").splitlines()
+
+
+def default(repository: Repository) -> str | None:
+    """The remote of the current branch, else ``origin``, else the only one there is."""
+    found = names(repository)
+    branch = repository.finished("symbolic-ref", "--quiet", "--short", "HEAD").stdout.decode(errors="surrogateescape")
+    upstream = repository.config(f"branch.{branch.strip()}.remote") if branch.strip() else None
+    if upstream in found:
+        return upstream
+    if "origin" in found:
+        return "origin"
+    return found[0] if len(found) == 1 else None

@@ -1,0 +1,153 @@
+"""A folder of an object storage service or a file system, reached by tensorstore's KvStore.
+
+An object is the key ``xx/OID`` below the URL, as in the store itself, so ``file://`` may even be another clone's
+object folder. tensorstore finds the credentials where each service's own tools look for them, retries, and
+writes each key whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+from theta_checkpoint.failure import Failure
+from theta_store.objects import ObjectStore
+from theta_store.remotes import Failures
+from theta_store.remotes import Progress
+from theta_store.remotes import RemoteFailed
+
+SCHEMES = ("s3", "gs", "file")
+_AT_ONCE = 32
+"""requests on the way; with objects of at most 16 MiB, half a gigabyte of memory"""
+_QUESTIONS_AT_ONCE = 256
+
+
+class BadUrl(Failure):
+    """Not a URL at which objects can be kept."""
+
+
+@dataclass(frozen=True)
+class KvStoreRemote:
+    """See :class:`theta_store.remotes.Remote`."""
+
+    objects: ObjectStore
+    name: str
+    url: str
+
+    @property
+    def title(self) -> str:
+        """See :class:`theta_store.remotes.Remote`."""
+        return f"{self.name} ({self.url})"
+
+    def missing(self, oids: Collection[str]) -> set[str]:
+        """See :class:`theta_store.remotes.Remote`."""
+        lacking = set()
+        for oid, result in _answered(self._asked, oids, _QUESTIONS_AT_ONCE):
+            if isinstance(result, Exception):
+                raise RemoteFailed(f"{self.title}: {_first_line(result)}") from result
+            if result.state == "missing":
+                lacking.add(oid)
+        return lacking
+
+    def send(self, oids: Collection[str], progress: Progress) -> Failures:
+        """See :class:`theta_store.remotes.Remote`."""
+        lacking = self.missing(oids)
+        failed: Failures = {}
+        answers = _answered(self._written, sorted(lacking), _AT_ONCE)
+        for done, (oid, result) in enumerate(answers, start=len(oids) - len(lacking) + 1):
+            if isinstance(result, Exception):
+                failed[oid] = _first_line(result)
+            progress(done, len(oids))
+        return failed
+
+    def fetch(self, oids: Collection[str], progress: Progress) -> Failures:
+        """See :class:`theta_store.remotes.Remote`."""
+        failed: Failures = {}
+        for done, (oid, result) in enumerate(_answered(self._read, oids, _AT_ONCE), start=1):
+            if why := self._refusal(oid, result):
+                failed[oid] = why
+            progress(done, len(oids))
+        return failed
+
+    def _refusal(self, oid: str, result: Any) -> str | None:
+        """Keep what arrived; why not, if it is not the object."""
+        if isinstance(result, Exception):
+            return _first_line(result)
+        if result.state == "missing":
+            return "the remote does not have it"
+        if hashlib.sha256(result.value).hexdigest() != oid:
+            return "what arrived is not what was asked for"
+        self.objects.write(result.value)
+        return None
+
+    @cached_property
+    def _store(self) -> Any:
+        import tensorstore
+
+        check_url(self.url)
+        try:
+            return tensorstore.KvStore.open(f"{self.url.rstrip('/')}/").result()
+        except ValueError as error:
+            raise RemoteFailed(f"{self.title}: {_first_line(error)}") from error
+
+    def _asked(self, oid: str) -> Any:
+        return self._store.read(_key(oid), byte_range=slice(0, 0))
+
+    def _read(self, oid: str) -> Any:
+        return self._store.read(_key(oid))
+
+    def _written(self, oid: str) -> Any:
+        return self._store.write(_key(oid), self.objects.read(oid))
+
+
+def check_url(url: str) -> None:
+    """Raise :class:`BadUrl` unless objects can be kept there."""
+    parts = urlsplit(url)
+    if parts.scheme not in SCHEMES or not (parts.netloc or parts.scheme == "file") or parts.query:
+        known = ", ".join(f"{scheme}://…" for scheme in SCHEMES)
+        raise BadUrl(f"{url!r} is no place for objects; those are {known}")
+
+
+def _answered(request: Callable[[str], Any], oids: Iterable[str], at_once: int) -> Iterator[tuple[str, Any]]:
+    """Each object with what the request for it came to, a result or the exception; so many on the way at once."""
+    pending: deque[tuple[str, Any]] = deque()
+    for oid in oids:
+        pending.append((oid, _tried(request, oid)))
+        if len(pending) >= at_once:
+            yield _result(*pending.popleft())
+    while pending:
+        yield _result(*pending.popleft())
+
+
+def _tried(request: Callable[[str], Any], oid: str) -> Any:
+    try:
+        return request(oid)
+    except (Failure, OSError) as error:
+        if isinstance(error, RemoteFailed | BadUrl):
+            raise
+        return error
+
+
+def _result(oid: str, future: Any) -> tuple[str, Any]:
+    if isinstance(future, Exception):
+        return oid, future
+    try:
+        return oid, future.result()
+    except (ValueError, OSError, RuntimeError) as error:
+        return oid, error
+
+
+def _key(oid: str) -> str:
+    return f"{oid[:2]}/{oid}"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:300]

@@ -1,0 +1,199 @@
+"""The git-lfs server of a git remote: any forge, and any bare repository that can be reached as a folder.
+
+The git-lfs program does the transfers: it knows the endpoint, the credentials, batches, retries and resumes.
+Up, ``git lfs push --object-id`` takes ids on standard input; down, ``git lfs fetch`` takes a commit, so pointers
+to what is wanted are put into one that no one keeps. Either way it is one process for any number of objects.
+Objects pass through git-lfs's own store as hard links, which are taken out again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import IO
+
+from theta_git.remotes import names
+from theta_git.repository import Repository
+from theta_git.transient import transient_commit
+from theta_store.objects import CorruptObject
+from theta_store.objects import ObjectStore
+from theta_store.remotes import Failures
+from theta_store.remotes import Progress
+from theta_store.remotes import RemoteFailed
+
+_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {size}\n"
+_COUNT = re.compile(rb"\((\d+)/(\d+)\)")
+_ALL_OF_IT = ("-c", "lfs.fetchinclude=", "-c", "lfs.fetchexclude=", "-c", "lfs.fetchrecentalways=false")
+"""settings of the user's that would make git-lfs leave some of our objects out"""
+
+
+@dataclass(frozen=True)
+class LfsRemote:
+    """See :class:`theta_store.remotes.Remote`."""
+
+    repository: Repository
+    objects: ObjectStore
+    name: str
+    """a git remote, or its URL"""
+
+    @property
+    def title(self) -> str:
+        """See :class:`theta_store.remotes.Remote`."""
+        return f"{self.name} (git-lfs)"
+
+    def missing(self, oids: Collection[str]) -> set[str]:
+        """See :class:`theta_store.remotes.Remote`."""
+        return set(oids) - self._sizes(oids).keys()
+
+    def send(self, oids: Collection[str], progress: Progress) -> Failures:
+        """See :class:`theta_store.remotes.Remote`."""
+        here = [oid for oid in oids if self.objects.has(oid)]
+        failed = dict.fromkeys(set(oids).difference(here), "it is not here")
+        if here:
+            with self._lent(here):
+                command = ["lfs", "push", "--object-id", self.name, "--stdin"]
+                complaint = _transferred(self.repository, command, here, progress)
+            if complaint is not None:
+                lost = self.missing(here)
+                failed |= dict.fromkeys(lost or here, complaint)
+        return failed
+
+    def fetch(self, oids: Collection[str], progress: Progress) -> Failures:
+        """See :class:`theta_store.remotes.Remote`."""
+        sizes = self._sizes(oids)
+        files = {oid: _POINTER.format(oid=oid, size=size).encode() for oid, size in sizes.items()}
+        if not files:
+            return dict.fromkeys(oids, "the remote does not have it")
+        scratch = self.objects.folder.parent / "tmp"
+        present = {oid for oid in sizes if self._lfs_path(oid).exists()}
+        with transient_commit(self.repository, files, scratch) as commit:
+            command = [*_ALL_OF_IT, "lfs", "fetch", self.name, commit.oid]
+            complaint = _transferred(self.repository, command, (), progress, commit.environment)
+        arrived = [oid for oid in sizes if self._lfs_path(oid).exists()]
+        failed = dict.fromkeys(set(oids).difference(arrived), complaint or "the remote does not have it")
+        for oid in arrived:
+            try:
+                self.objects.adopt(self._lfs_path(oid), oid)
+            except CorruptObject as error:
+                failed[oid] = str(error)
+                present.discard(oid)
+        self._take_out(set(arrived) - present)
+        return failed
+
+    def _sizes(self, oids: Collection[str]) -> dict[str, int]:
+        """Bytes of each of these objects that the remote has."""
+        folder = self._folder
+        if folder is None:
+            raise RemoteFailed(f"{self.title}: object sizes are known for file:// remotes only")
+        places = ((oid, folder / "lfs" / "objects" / oid[:2] / oid[2:4] / oid) for oid in oids)
+        return {oid: place.stat().st_size for oid, place in places if place.is_file()}
+
+    @cached_property
+    def _folder(self) -> Path | None:
+        """The git folder of a remote that is one on this machine."""
+        if not self._endpoint.startswith("file://"):
+            return None
+        path = Path(self._endpoint.removeprefix("file://"))
+        inside = path / ".git"
+        return inside if inside.is_dir() else path
+
+    @cached_property
+    def _endpoint(self) -> str:
+        """The URL to which git-lfs goes for this remote."""
+        if self.name not in names(self.repository):
+            return self.name if "://" in self.name else Path(self.name).absolute().as_uri()
+        found = dict(re.findall(r"^Endpoint(?: \((.+)\))?=(\S+)", self._facts, re.MULTILINE))
+        return str(found.get(self.name) or found.get("", ""))
+
+    @cached_property
+    def _facts(self) -> str:
+        """What ``git lfs env`` tells."""
+        done = self.repository.finished("lfs", "env")
+        if done.returncode:
+            raise RemoteFailed(
+                "the program git-lfs is not installed, and objects travel by it; install it from "
+                "https://git-lfs.com, or name another place for them: git theta remote add NAME URL"
+            )
+        return done.stdout.decode(errors="surrogateescape")
+
+    @cached_property
+    def _media(self) -> Path:
+        """Where git-lfs keeps its objects."""
+        found = re.search(r"^LocalMediaDir=(.+)$", self._facts, re.MULTILINE)
+        return Path(found[1]) if found else self.repository.common_dir / "lfs" / "objects"
+
+    def _lfs_path(self, oid: str) -> Path:
+        return self._media / oid[:2] / oid[2:4] / oid
+
+    @contextlib.contextmanager
+    def _lent(self, oids: Iterable[str]) -> Iterator[None]:
+        """While open, git-lfs sees these objects as its own."""
+        lent = []
+        try:
+            for oid in oids:
+                place = self._lfs_path(oid)
+                if not place.exists():
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    _link(self.objects.path(oid), place)
+                    lent.append(oid)
+            yield
+        finally:
+            self._take_out(lent)
+
+    def _take_out(self, oids: Iterable[str]) -> None:
+        for oid in oids:
+            self._lfs_path(oid).unlink(missing_ok=True)
+
+
+def _link(source: Path, place: Path) -> None:
+    try:
+        os.link(source, place)
+    except FileExistsError:
+        pass
+    except OSError:
+        shutil.copyfile(source, place)
+
+
+def _transferred(
+    repository: Repository,
+    command: Sequence[str],
+    lines: Iterable[str],
+    progress: Progress,
+    environment: Mapping[str, str] = os.environ,
+) -> str | None:
+    """Run git-lfs, tell of its progress; None if it succeeded, else why it did not."""
+    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:
+        stdin.write("".join(f"{line}\n" for line in lines).encode())
+        stdin.seek(0)
+        with subprocess.Popen(
+            ["git", *command],
+            cwd=repository.folder,
+            env={**environment, "GIT_LFS_FORCE_PROGRESS": "1", "LC_ALL": "C"},
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+        ) as process:
+            assert process.stdout
+            _follow(process.stdout, progress)
+        stderr.seek(0)
+        complaint = stderr.read().decode(errors="replace").strip()
+    return (complaint or "git-lfs failed") if process.returncode else None
+
+
+def _follow(stream: IO[bytes], progress: Progress) -> None:
+    """Read git-lfs's meter, which says ``(3/7)`` again and again."""
+    while piece := os.read(stream.fileno(), 1 << 16):
+        if counts := _COUNT.findall(piece):
+            progress(*map(int, counts[-1]))

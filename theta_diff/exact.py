@@ -39,7 +39,7 @@ class Measured:
     """one line for each group that could not be read"""
 
 
-def measured(pairs: Iterable[Pair], old: Checkpoint, new: Checkpoint) -> Measured:
+def measured(pairs: Iterable[Pair], old: Checkpoint, new: Checkpoint, histograms: bool = False) -> Measured:
     """The exact change of every pair that can be measured; groups whose values are missing or damaged are named.
 
     Memory: a few chunks (16 MiB) for each worker.
@@ -50,7 +50,7 @@ def measured(pairs: Iterable[Pair], old: Checkpoint, new: Checkpoint) -> Measure
     changes: dict[str, Change] = {}
     problems = []
     with ThreadPoolExecutor(WORKERS) as pool:
-        results = pool.map(lambda alike: _attempt(alike[0], old, new), names.values())
+        results = pool.map(lambda alike: _attempt(alike[0], old, new, histograms), names.values())
         for alike, result in zip(names.values(), results, strict=True):
             if isinstance(result, Statistics):
                 changes |= {pair.new.name: exact(result) for pair in alike}
@@ -59,9 +59,9 @@ def measured(pairs: Iterable[Pair], old: Checkpoint, new: Checkpoint) -> Measure
     return Measured(changes, tuple(dict.fromkeys(problems)))
 
 
-def statistics_of(pair: Pair, old: Checkpoint, new: Checkpoint) -> Statistics:
+def statistics_of(pair: Pair, old: Checkpoint, new: Checkpoint, histograms: bool = False) -> Statistics:
     """The statistics of one measurable pair. Raises MissingObject, CorruptObject, FileChanged."""
-    collector = Collector(pair.old.dtype, pair.new.dtype, pair.new.shape)
+    collector = Collector(pair.old.dtype, pair.new.dtype, pair.new.shape, histograms)
     count = _slice_length(pair.new.shape)
     sides = zip(_slices(old, pair.old, count), _slices(new, pair.new, count), strict=True)
     for before, after in sides:
@@ -69,9 +69,9 @@ def statistics_of(pair: Pair, old: Checkpoint, new: Checkpoint) -> Statistics:
     return collector.statistics()
 
 
-def _attempt(pair: Pair, old: Checkpoint, new: Checkpoint) -> Statistics | Failure:
+def _attempt(pair: Pair, old: Checkpoint, new: Checkpoint, histograms: bool) -> Statistics | Failure:
     try:
-        return statistics_of(pair, old, new)
+        return statistics_of(pair, old, new, histograms)
     except Failure as failure:
         return failure
 

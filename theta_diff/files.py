@@ -13,6 +13,7 @@ from theta_checkpoint.failure import Failure
 from theta_diff import json_report
 from theta_diff.colours import CHOICES
 from theta_diff.colours import palette
+from theta_diff.report import Detail
 from theta_diff.report import Report
 from theta_diff.report import reported
 from theta_diff.sides import Side
@@ -24,9 +25,9 @@ from theta_diff.terminal import lines
 from theta_git.repository import Repository
 
 
-def report_of(old: Path, new: Path) -> Report:
-    """What differs between two files, with exact statistics. Raises OSError, Failure."""
-    return reported((str(old), str(new)), _side(old), _side(new), exact=True)
+def report_of(old: Path, new: Path, detail: Detail = Detail.EXACT) -> Report:
+    """What differs between two files. Raises OSError, Failure."""
+    return reported((str(old), str(new)), _side(old), _side(new), detail)
 
 
 def _side(path: Path) -> Side:

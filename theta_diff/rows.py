@@ -72,8 +72,8 @@ def rows(report: Report) -> tuple[list[Fact], list[Row]]:
     """Facts about many groups at once, and the rows of all groups that no fact covers."""
     known = facts(report)
     covered = {name for fact in known for name in fact.names}
-    entries = (entry for entry in _entries(report) if entry.name not in covered)
-    folds = folded(entries, lambda entry: entry.name, lambda entry: (entry.sign, entry.what, entry.remark))
+    rest = (entry for entry in entries(report) if entry.name not in covered)
+    folds = folded(rest, lambda entry: entry.name, lambda entry: (entry.sign, entry.what, entry.remark))
     return known, [Row(fold.name, fold.items) for fold in folds]
 
 
@@ -109,7 +109,8 @@ def _verdict(pair: Pair, change: Change) -> Iterator[str]:
         yield from filter(None, [verdict(pair, change.statistics)])
 
 
-def _entries(report: Report) -> Iterator[Entry]:
+def entries(report: Report) -> Iterator[Entry]:
+    """Every group that differs."""
     comparison = report.comparison
     for tensor in comparison.removed:
         yield Entry("-", tensor.name, _tensor(tensor))

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from theta_checkpoint.dtypes import DTYPES
 from theta_diff.bits import BitFacts
+from theta_diff.histograms import Histograms
+from theta_diff.histograms import Sampler
 from theta_diff.spectrum import Spectrum
 from theta_diff.spectrum import SpectrumSample
 
@@ -71,6 +73,8 @@ class Statistics:
     """what holds for every element, see :class:`theta_diff.bits.BitFacts`"""
     spectrum: Spectrum | None
     """singular values of the change of a matrix"""
+    histograms: Histograms | None = None
+    """of old, new and the change; only where they were asked for"""
 
 
 class Collector:
@@ -79,12 +83,13 @@ class Collector:
     For a matrix every slice must hold whole rows.
     """
 
-    def __init__(self, old_dtype: str, new_dtype: str, shape: tuple[int, ...]) -> None:
+    def __init__(self, old_dtype: str, new_dtype: str, shape: tuple[int, ...], histograms: bool = False) -> None:
         self._shape = shape
         self._width = 2 if DTYPES[old_dtype].kind == "complex" else 1
         self._columns = math.prod(shape[1:]) * self._width if len(shape) > 1 else 0
         self._facts = BitFacts(old_dtype, new_dtype)
         self._sample = SpectrumSample(shape[0], self._columns, new_dtype) if self._columns else None
+        self._sampler = Sampler(math.prod(shape) * self._width) if histograms else None
         self._old, self._new = _Moments(), _Moments()
         self._position = self._finite = self._changed = self._changed_rows = 0
         self._product = 0.0
@@ -112,6 +117,8 @@ class Collector:
         if self._columns:
             self._zero_rows[0] += _zero_rows(before, self._columns)
             self._zero_rows[1] += _zero_rows(after, self._columns)
+        if self._sampler:
+            self._sampler.add(before, after)
         self._product += float(numpy.dot(before, delta))
         self._add_delta(delta, differs)
         self._finite += len(delta) if finite is None else int(numpy.count_nonzero(finite))
@@ -156,6 +163,7 @@ class Collector:
             zero_rows=(self._zero_rows[0], self._zero_rows[1]) if self._columns else None,
             facts=self._facts.facts(),
             spectrum=self._sample.spectrum(self._new.squares / count) if self._sample and max_abs else None,
+            histograms=self._sampler.histograms() if self._sampler else None,
         )
 
     def _index(self, position: int) -> tuple[int, ...]:

@@ -1,0 +1,102 @@
+"""Rules that a change must not break, for continuous integration: ``nan``, ``cosine<0.9``, ``frozen:GLOB``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from theta_checkpoint.failure import Failure
+from theta_checkpoint.manifest import quoted
+from theta_diff.change import Change
+from theta_diff.change import is_measurable
+from theta_diff.report import Report
+from theta_diff.wording import transition
+
+MEASURES = ("relative_change", "cosine", "max_abs")
+EVENTS = ("nan", "inf", "added", "removed", "renamed", "dtype", "shape")
+HELP = (
+    "exit with code 1 and name the groups that break RULE: nan, inf, added, removed, renamed, dtype, shape, "
+    "relative_change>X, cosine<X, max_abs>X, or frozen:GLOB for groups that must not change at all; may be repeated"
+)
+
+
+class BadRule(Failure):
+    """A rule that nobody can check."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule."""
+
+    text: str
+    subject: str
+    """an event, a measure, or ``frozen``"""
+    above: bool = True
+    """whether a measure breaks the rule above its bound, else below"""
+    bound: float = 0.0
+    pattern: str = "*"
+
+
+def rule(text: str) -> Rule:
+    """The rule in a text; raises :class:`BadRule`."""
+    subject, colon, pattern = text.partition(":")
+    if subject == "frozen" and colon:
+        return Rule(text, "frozen", pattern=pattern)
+    if text in EVENTS:
+        return Rule(text, text)
+    comparison = re.fullmatch(r"\s*(\w+)\s*([<>])\s*([0-9.eE+-]+)\s*", text)
+    if comparison and comparison[1] in MEASURES:
+        try:
+            return Rule(text, comparison[1], comparison[2] == ">", float(comparison[3]))
+        except ValueError:
+            pass
+    rules = ", ".join((*EVENTS, *(f"{name}>X or {name}<X" for name in MEASURES), "frozen:GLOB"))
+    raise BadRule(f"there is no rule {text!r}; the rules are: {rules}")
+
+
+def offences(rule: Rule, report: Report) -> Iterator[str]:
+    """One line for each group that breaks the rule; a group about which nothing is known breaks a measure."""
+    if rule.subject == "frozen":
+        yield from (f"{quoted(name)} {word}" for name, word in _touched(report) if fnmatchcase(name, rule.pattern))
+    elif rule.subject in ("added", "removed", "renamed"):
+        yield from (f"{quoted(name)} {word}" for name, word in _touched(report) if word == rule.subject)
+    else:
+        yield from _modified_offences(rule, report)
+
+
+def _touched(report: Report) -> Iterator[tuple[str, str]]:
+    comparison = report.comparison
+    yield from ((pair.new.name, "modified") for pair in comparison.modified)
+    yield from ((tensor.name, "added") for tensor in comparison.added)
+    yield from ((tensor.name, "removed") for tensor in comparison.removed)
+    yield from ((name, "renamed") for pair in comparison.renamed for name in (pair.old.name, pair.new.name))
+
+
+def _modified_offences(rule: Rule, report: Report) -> Iterator[str]:
+    for pair in report.comparison.modified:
+        change = report.changes.get(pair.new.name, Change())
+        name = quoted(pair.new.name)
+        match rule.subject:
+            case "dtype" if pair.old.dtype != pair.new.dtype:
+                yield f"{name} {transition(pair)}"
+            case "shape" if pair.old.shape != pair.new.shape:
+                yield f"{name} {transition(pair)}"
+            case "nan" if change.nans[1] > change.nans[0]:
+                yield f"{name} NaN: {change.nans[0]} -> {change.nans[1]}"
+            case "inf" if change.infinities[1] > change.infinities[0]:
+                yield f"{name} inf: {change.infinities[0]} -> {change.infinities[1]}"
+            case measure if measure in MEASURES and is_measurable(pair):
+                yield from _beyond(rule, name, change)
+
+
+def _beyond(rule: Rule, name: str, change: Change) -> Iterator[str]:
+    value: float | None = getattr(change, rule.subject)
+    if value is None:
+        if not (change.from_zero or change.statistics):
+            yield f"{name} {rule.subject} unknown; read the values with: --exact"
+        elif change.from_zero and rule.subject == "relative_change" and rule.above:
+            yield f"{name} changed from all zeros"
+    elif value > rule.bound if rule.above else value < rule.bound:
+        yield f"{name} {rule.subject} {'≈ ' if change.estimated else ''}{value:.3g}"

@@ -24,6 +24,8 @@ from theta_merge.choices import Choice
 from theta_merge.commits import BesideInCommits
 from theta_merge.commits import side_commits
 from theta_merge.conflicts import Conflicts
+from theta_merge.history import remember
+from theta_merge.memory import Memory
 from theta_merge.menu import Question
 from theta_merge.menu import asked
 from theta_merge.outcome import Versions
@@ -85,7 +87,7 @@ def merge(request: Request, repository: Repository) -> int:
     if versions is None:
         return CONFLICT
     wanted = wish(request.path, environment_with_side(os.environ, repository), repository)
-    choices = _choices(request, versions, wanted, store)
+    choices = _choices(request, versions, wanted, store, repository)
     locate = BesideInCommits(request.path, side_commits(os.environ, repository), repository, store)
     result = settled(versions, choices, store, preferred_side(default_choice(wanted, versions), versions), locate)
     _write(request.ours, bytes(result.manifest))
@@ -108,15 +110,23 @@ def _versions(request: Request, store: Store) -> Versions | None:
     return Versions(base, (ours, theirs))
 
 
-def _choices(request: Request, versions: Versions, wanted: Wish, store: Store) -> dict[str, Choice]:
-    """What the wish settles; the user is asked for the rest if nothing else covers it."""
-    choices = chosen(wanted, request.path, versions)
+def _choices(
+    request: Request, versions: Versions, wanted: Wish, store: Store, repository: Repository
+) -> dict[str, Choice]:
+    """What the wish settles; for the rest what was remembered, or what the user says."""
+    memory = Memory(repository.theta_dir / "resolutions.jsonl")
+    before = memory.recalled(versions)
+    applied = before if repository.config("theta.rerere") == "true" else {}
+    choices = {**applied, **chosen(wanted, request.path, versions)}
     if request.marker_size > MARKER_SIZE or len(choices) == len(versions.conflicts):
         return choices
     ours, theirs = request.labels
     title = f"{request.path} (ours: {ours}, theirs: {theirs})"
-    session = asked(Question(title, versions, choices), store.objects, os.environ)
-    return session.choices if session else choices
+    session = asked(Question(title, versions, {**before, **choices}), store.objects, os.environ)
+    if session is None:
+        return choices
+    memory.remember(versions, session.choices)
+    return session.choices
 
 
 def _reported(
@@ -133,6 +143,7 @@ def _reported(
             _say(line)
     if not result.open:
         conflicts.remove(request.path)
+        remember(bytes(result.manifest), choices, repository)
         return MERGED
     if request.marker_size <= MARKER_SIZE:
         conflicts.write(request.path, versions, result.open, choices)

@@ -21,6 +21,8 @@ from theta_checkpoint.failure import Failure
 from theta_git.repository import Repository
 from theta_merge.choices import choice
 from theta_merge.choices import options_of
+from theta_merge.octopus import Octopus
+from theta_merge.ordinary import MergedTree
 from theta_merge.ordinary import Pair
 from theta_merge.ordinary import merged_tree
 from theta_merge.ordinary import merged_with_options
@@ -28,6 +30,7 @@ from theta_merge.ordinary import put_into_working_tree
 from theta_merge.wishes import OPTIONS
 from theta_merge.wishes import SIDES
 from theta_merge.wishes import STRATEGY
+from theta_store.store import Store
 
 MERGED, CONFLICT, CANNOT = 0, 1, 2
 PREFIX = "git-merge-"
@@ -89,10 +92,10 @@ def merge(request: Request, repository: Repository) -> int:
         _say("your local changes to the following files would be overwritten by merge:")
         print(f"\t{staged.rstrip()}\nPlease commit your changes or stash them before you merge.", file=sys.stderr)
         return CANNOT
-    if len(request.remotes) > 1:
-        raise BadRequest("several branches at once are not merged yet; merge them one after the other")
-    pair = Pair(request.bases, request.head, request.remotes[0])
     environment = {**os.environ, **_exported(request, repository)}
+    if len(request.remotes) > 1:
+        return _merge_several(request, environment, repository)
+    pair = Pair(request.bases, request.head, request.remotes[0])
     if request.git_options:
         return merged_with_options(pair, request.git_options, environment, repository)
     tree = merged_tree(pair, environment, repository)
@@ -101,6 +104,15 @@ def merge(request: Request, repository: Repository) -> int:
     sys.stdout.flush()
     put_into_working_tree(tree, request.head, repository)
     return CONFLICT if tree.conflicts else MERGED
+
+
+def _merge_several(request: Request, environment: Mapping[str, str], repository: Repository) -> int:
+    commits = tuple(environment[SIDES].split())
+    tree, told = Octopus(commits, environment, repository, Store.at(repository.theta_dir)).tree()
+    for line in told:
+        _say(line)
+    put_into_working_tree(MergedTree(tree, (), ()), request.head, repository)
+    return MERGED
 
 
 def _check(request: Request) -> None:

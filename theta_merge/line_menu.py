@@ -49,12 +49,25 @@ class LineMenu:
         """Ask until everything is settled, skipped or the user quits; the session as it is then."""
         self.terminal.say(f"{self.title}: {len(self.session.conflicts)} parameter groups in conflict")
         try:
+            self._confirm()
             while conflict := self._next():
                 self._ask(conflict)
         except _Quit:
             pass
         self.terminal.say(self.session.progress)
         return self.session
+
+    def _confirm(self) -> None:
+        """Offer what was chosen before for these very conflicts."""
+        if not self.session.steps:
+            return
+        for name, one in self.session.choices.items():
+            self.terminal.say(f"  {name}: {one}")
+        answer = self.terminal.ask("these were settled so before; take it again? [Y/n] > ")
+        if answer is None:
+            raise _Quit
+        if answer.lower().startswith("n"):
+            self.session = Session(self.session.conflicts)
 
     def _next(self) -> Decision | None:
         return next((conflict for conflict in self.session.open if conflict.name not in self.skipped), None)

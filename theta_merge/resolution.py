@@ -21,6 +21,8 @@ from theta_merge.commits import BesideInCommits
 from theta_merge.commits import side_commits
 from theta_merge.conflicts import Conflicts
 from theta_merge.conflicts import roots
+from theta_merge.history import remember
+from theta_merge.memory import Memory
 from theta_merge.menu import Question
 from theta_merge.menu import asked
 from theta_merge.outcome import Versions
@@ -115,9 +117,11 @@ class Resolver:
         locate = BesideInCommits(one.path, side_commits(self.environment, self.repository), self.repository, self.store)
         preferred = preferred_side(default_choice(request.wish, versions), versions)
         result = settled(versions, choices, self.store, preferred, locate)
+        Memory(self.repository.theta_dir / "resolutions.jsonl").remember(versions, choices)
         if result.open:
             self.conflicts.write(one.path, versions, result.open, choices)
         else:
+            remember(bytes(result.manifest), choices, self.repository)
             self.finish(one, bytes(result.manifest))
         return result
 

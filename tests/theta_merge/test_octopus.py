@@ -1,0 +1,79 @@
+"""Several branches in one merge commit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Git
+from tests.theta_merge.conftest import BASE
+from tests.theta_merge.conftest import MODEL
+from tests.theta_merge.conftest import OURS
+from tests.theta_merge.conftest import Run
+from tests.theta_merge.conftest import load
+from tests.theta_merge.conftest import save
+
+pytestmark = pytest.mark.usefixtures("merge_programs")
+
+
+@pytest.fixture
+def three(forked: Path, git: Git) -> Path:
+    """As ``forked``, with a third branch, which changed groups a and d."""
+    git("switch", "-qc", "third", "main~1")
+    save(MODEL, {**BASE, "a": 8.0, "d": 8.0})
+    (forked / "third.txt").write_text("third\n")
+    git("add", ".")
+    git("commit", "-qm", "third")
+    git("switch", "-q", "main")
+    return forked
+
+
+def test_all_versions_go_to_the_strategy_at_once(three: Path, git: Git) -> None:
+    git("merge", "--no-edit", "-s", "average", "-X", "weights=0.5,0.25,0.25", "side", "third")
+    assert load(MODEL) == {"a": 0.5 * 1 + 0.25 * 3 + 0.25 * 8, "b": 1.0, "c": 4.0, "d": 8.0}
+    assert (three / "notes.txt").read_text() == "ONE\ntwo\nTHREE\n"
+    assert (three / "third.txt").exists()
+    assert len(git("rev-list", "--parents", "-1", "HEAD").split()) == 4
+    assert git("status", "--porcelain") == ""
+
+
+def test_take_theirs_takes_the_last(three: Path, git: Git) -> None:
+    git("merge", "--no-edit", "-s", "take-theirs", "side", "third")
+    assert load(MODEL) == {"a": 8.0, "b": 1.0, "c": 4.0, "d": 8.0}
+
+
+def test_pull_octopus_names_the_default(three: Path, git: Git) -> None:
+    git("config", "pull.octopus", "theta")
+    git("config", "theta.merge.strategy", "take-ours")
+    git("merge", "--no-edit", "side", "third")
+    assert load(MODEL) == {"a": 1.0, "b": 1.0, "c": 4.0, "d": 8.0}
+
+
+def test_conflicts_that_nothing_settles_end_the_merge(three: Path, git: Git, run: Run) -> None:
+    done = run("git", "merge", "-s", "theta", "side", "third")
+    assert done.returncode == 2
+    assert "give a strategy" in done.stderr
+    assert load(MODEL) == OURS
+    assert git("status", "--porcelain") == ""
+
+
+def test_conflicts_in_ordinary_files_end_the_merge(three: Path, git: Git, run: Run) -> None:
+    (three / "third.txt").write_text("mine\n")
+    git("add", ".")
+    git("commit", "-qm", "mine too")
+    done = run("git", "merge", "-s", "take-ours", "side", "third")
+    assert done.returncode == 2
+    assert "third.txt: conflicts with" in done.stderr
+    assert git("status", "--porcelain") == ""
+
+
+def test_a_checkpoint_that_only_some_sides_have(three: Path, git: Git) -> None:
+    for branch, value in (("side", 2.0), ("third", 3.0)):
+        git("switch", "-q", branch)
+        save("new.safetensors", {"x": value, "y": 7.0})
+        git("add", ".")
+        git("commit", "-qm", "new")
+    git("switch", "-q", "main")
+    git("merge", "--no-edit", "-s", "take-theirs", "side", "third")
+    assert load("new.safetensors") == {"x": 3.0, "y": 7.0}

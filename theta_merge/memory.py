@@ -1,0 +1,73 @@
+"""Memory: how a conflict between the same three versions of a group was settled before, in this clone.
+
+One line of JSON per resolution, only ever appended to; a later line counts more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from blake3 import blake3
+
+from strategies.contract import MergeError
+from theta_merge.choices import Choice
+from theta_merge.choices import choice
+from theta_merge.decide import Decision
+from theta_merge.outcome import Versions
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The resolutions of one clone."""
+
+    file: Path
+
+    def recalled(self, versions: Versions) -> dict[str, Choice]:
+        """What settled these very conflicts before."""
+        known = self._known()
+        found: dict[str, Choice] = {}
+        for decision in versions.decisions:
+            saved = known.get(_key(decision)) if decision.side is None else None
+            if saved:
+                options = saved.get("options")
+                given = options if isinstance(options, dict) else {}
+                with contextlib.suppress(MergeError):
+                    found[decision.name] = choice(str(saved.get("strategy")), given, len(versions.sides))
+        return found
+
+    def remember(self, versions: Versions, choices: Mapping[str, Choice]) -> None:
+        """Add what settled these conflicts; a file that cannot be written is no reason to stop."""
+        known = self._known()
+        lines = []
+        for decision in versions.decisions:
+            if decision.side is None and decision.name in choices:
+                fresh = choices[decision.name].as_json()
+                if known.get(_key(decision)) != fresh:
+                    lines.append(json.dumps({"key": _key(decision), **fresh}) + "\n")
+        with contextlib.suppress(OSError):
+            if lines:
+                self.file.parent.mkdir(parents=True, exist_ok=True)
+                with self.file.open("a") as file:
+                    file.write("".join(lines))
+
+    def _known(self) -> dict[str, dict[str, object]]:
+        try:
+            lines = self.file.read_text().splitlines()
+        except (OSError, UnicodeDecodeError):
+            return {}
+        found: dict[str, dict[str, object]] = {}
+        for line in lines:
+            with contextlib.suppress(ValueError, KeyError, AttributeError):
+                facts = json.loads(line)
+                found[facts.pop("key")] = facts
+        return found
+
+
+def _key(decision: Decision) -> str:
+    """What names a conflict: its versions, whatever the group and the file are called."""
+    facts = decision.as_json()
+    return blake3(json.dumps([facts["base"], facts["sides"]]).encode()).hexdigest()

@@ -70,7 +70,8 @@ def _in_usage(action: Action) -> str:
 def _spelling(action: Action) -> str:
     if not action.option_strings:
         return str(action.metavar or action.dest.upper())
-    value = "" if action.nargs == 0 else f" {action.metavar or action.dest.upper()}"
+    name = action.metavar or "|".join(action.choices or ()) or action.dest.upper()
+    value = "" if action.nargs == 0 else f" {name}"
     return ", ".join(f"{option}{value}" for option in action.option_strings)
 
 

@@ -12,6 +12,7 @@ VERBS = {
     },
     "look": {
         "status": "tell what changed in each checkpoint, and whether all is well",
+        "diff": "compare any two states of checkpoints, or two files",
         "ls-files": "list the checkpoints of the index, and whether their objects are here",
         "env": "print versions, paths and configuration, for bug reports",
     },

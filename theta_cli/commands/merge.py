@@ -25,9 +25,11 @@ from theta_merge.wishes import given
 
 def configure(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("branches", nargs="+", metavar="BRANCH")
+    parser.add_argument("branches", nargs="+", metavar="BRANCH", help="what to merge into HEAD")
     parser.add_argument("-s", "--strategy", metavar="NAME", help="what settles conflicts in checkpoints")
-    parser.add_argument("-X", dest="options", metavar="OPTION=VALUE", action="append", default=[])
+    parser.add_argument(
+        "-X", dest="options", metavar="OPTION=VALUE", action="append", default=[], help="an option of the strategy"
+    )
     parser.add_argument("--recipe", metavar="FILE", help="rules in TOML: which strategy for which groups")
     parser.add_argument("-n", "--dry-run", action="store_true", help="tell what would be done, touch nothing")
     parser.add_argument("--git", dest="rest", nargs=REMAINDER, default=[], help="further options for git merge")

@@ -23,7 +23,9 @@ def configure(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("paths", nargs="*", metavar="PATH", help="a checkpoint in conflict (default: all)")
     parser.add_argument("-s", "--strategy", metavar="NAME", help="what settles the conflicts")
-    parser.add_argument("-X", dest="options", metavar="OPTION=VALUE", action="append", default=[])
+    parser.add_argument(
+        "-X", dest="options", metavar="OPTION=VALUE", action="append", default=[], help="an option of the strategy"
+    )
     parser.add_argument("--match", metavar="GLOB", help="settle only the parameter groups that match")
     parser.add_argument("--recipe", metavar="FILE", help="rules in TOML: which strategy for which groups")
     parser.add_argument("-i", "--interactive", action="store_true", help="settle them one by one in a menu")

@@ -46,18 +46,21 @@ if ! command -v git-lfs >/dev/null; then
   debian_package git-lfs || say "going on without git-lfs: the tests that need it are skipped"
 fi
 
-python=$(interpreter)
-stamp=$("$python" -c 'import sys; print(sys.version)'; cat pyproject.toml constraints.txt scripts/setup.sh; pwd)
-if [ -f .venv/stamp ] && [ "$(cat .venv/stamp)" = "$stamp" ]; then
+stamp=$(cat pyproject.toml constraints.txt scripts/setup.sh; pwd)
+works() { .venv/bin/python -c 'import pip' 2>/dev/null; }
+if works && [ -f .venv/stamp ] && [ "$(cat .venv/stamp)" = "$stamp" ]; then
   exit 0
 fi
 
 say "installing into .venv (the first time takes a few minutes)"
-rm -f .venv/stamp
-if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
-  debian_package "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+if ! works; then
+  python=$(interpreter)
+  if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
+    debian_package "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+  fi
+  quietly "$python" -m venv --clear .venv
 fi
-[ -x .venv/bin/python ] && .venv/bin/python -c 'import pip' 2>/dev/null || quietly "$python" -m venv --clear .venv
+rm -f .venv/stamp
 # compat: a plain path entry instead of an import hook, which every start of a driver would pay for
 quietly .venv/bin/python -m pip install -c constraints.txt --config-settings editable_mode=compat -e '.[dev]' </dev/null
 printf '%s\n' "$stamp" >.venv/stamp

@@ -34,3 +34,10 @@ def test_every_script_has_a_module(script: str) -> None:
 
 def test_torch_is_pinned_by_the_constraints() -> None:
     assert "torch==2.13.0" in (ROOT / "constraints.txt").read_text().splitlines()
+
+
+@pytest.mark.parametrize("package", sorted(path.parent.name for path in ROOT.glob("*/py.typed")))
+def test_every_folder_and_file_of_a_package_is_installed(package: str) -> None:
+    files = [file for file in (ROOT / package).rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+    assert {file.name for file in files if file.suffix != ".py"} == {"py.typed"}
+    assert all((file.parent / "__init__.py").exists() for file in files)

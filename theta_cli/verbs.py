@@ -19,6 +19,9 @@ VERBS = {
     "merge": {
         "merge": "merge branches with a strategy for checkpoints, or only tell what that would do",
         "resolve": "settle what a merge left open",
+        "mergetool": "settle one file, as git mergetool asks for it",
+        "checkout": "write one side of a conflict to a file",
+        "explain": "tell what a merge did to each group of a checkpoint, and why",
         "strategies": "list the strategies, or tell all about one",
     },
     "keep": {

@@ -54,7 +54,7 @@ _LINES = {
     "sketches": re.compile(rf"sketches (?P<oid>{_HEX})"),
     "object": re.compile(
         rf"object blake3:(?P<digest>{_HEX}) (?P<encoding>[a-z0-9-]+)"
-        rf"(?: base=blake3:(?P<base>{_HEX}))?(?P<oids>(?: {_HEX})*)"
+        rf"(?: base=blake3:(?P<base>{_HEX}))?(?: at=(?P<span>{_NUMBER},{_NUMBER}))?(?P<oids>(?: {_HEX})*)"
     ),
 }
 
@@ -104,6 +104,8 @@ class Recipe:
     """SHA-256 of each object, in order"""
     base: str | None = None
     """digest of the version that an incremental encoding leans on; its recipe is in the same manifest"""
+    span: tuple[int, int] | None = None
+    """offset and length in bytes of what is this group's in its one object, when that is a bundle of several"""
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,10 @@ class Manifest:
             lines.append(f"sketches {self.sketches}\n")
         for recipe in sorted(self.recipes.values(), key=lambda recipe: recipe.digest):
             base = f" base=blake3:{recipe.base}" if recipe.base else ""
-            lines.append(" ".join((f"object blake3:{recipe.digest} {recipe.encoding}{base}", *recipe.oids)) + "\n")
+            span = f" at={_numbers(recipe.span)}" if recipe.span else ""
+            lines.append(
+                " ".join((f"object blake3:{recipe.digest} {recipe.encoding}{base}{span}", *recipe.oids)) + "\n"
+            )
         return "".join(lines)
 
     def __bytes__(self) -> bytes:
@@ -176,9 +181,11 @@ def is_manifest(data: bytes) -> bool:
 
 
 def object_ids(data: bytes) -> list[str]:
-    """The SHA-256 of every object that a manifest names, without parsing the rest."""
-    found = re.findall(rb"^(?:object blake3:\S+ \S+(?: base=\S+)?|sketches)((?: [0-9a-f]{64})+)$", data, re.MULTILINE)
-    return [oid.decode() for oids in found for oid in oids.split()]
+    """The SHA-256 of every object that a manifest names, each once, without parsing the rest."""
+    found = re.findall(
+        rb"^(?:object blake3:\S+ \S+(?: base=\S+)?(?: at=\S+)?|sketches)((?: [0-9a-f]{64})+)$", data, re.MULTILINE
+    )
+    return list(dict.fromkeys(oid.decode() for oids in found for oid in oids.split()))
 
 
 def parse(data: bytes) -> Manifest:
@@ -229,7 +236,10 @@ def _assembled(found: Mapping[str, list[re.Match[str]]]) -> Manifest:
         )
         for m in found["alias"]
     ]
-    recipes = [Recipe(m["digest"], m["encoding"], tuple(m["oids"].split()), m["base"]) for m in found["object"]]
+    recipes = [
+        Recipe(m["digest"], m["encoding"], tuple(m["oids"].split()), m["base"], _span(m["span"]))
+        for m in found["object"]
+    ]
     return Manifest(
         format=found["format"][0]["format"],
         groups={tensor.name: tensor for tensor in groups},
@@ -251,3 +261,10 @@ def _shape(text: str) -> tuple[int, ...]:
 
 def _strides(text: str | None) -> tuple[int, ...] | None:
     return _shape(text) if text else None
+
+
+def _span(text: str | None) -> tuple[int, int] | None:
+    if not text:
+        return None
+    offset, length = _shape(text)
+    return offset, length

@@ -27,9 +27,12 @@ from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Recipe
 from theta_checkpoint.manifest import Tensor
 from theta_checkpoint.manifest import TiedTensor
+from theta_store import bundle
 from theta_store import sketches
+from theta_store.bases import Base
 from theta_store.bases import nearest
 from theta_store.bases import versions
+from theta_store.bundle import Bundler
 from theta_store.chains import needed
 from theta_store.chains import restorable
 from theta_store.chains import shallowest
@@ -40,9 +43,11 @@ from theta_store.chunks import chunk_ranges
 from theta_store.crcs import Range
 from theta_store.crcs import expected_bytes
 from theta_store.encodings import dense
+from theta_store.intake import Encoder
 from theta_store.intake import stored
 from theta_store.objects import CorruptObject
 from theta_store.objects import MissingObject
+from theta_store.objects import ObjectStore
 from theta_store.sketches import Sketch
 from theta_store.store import Store
 
@@ -98,12 +103,11 @@ def captured(source: Source, found: Identified, store: Store, earlier: Manifest 
         for group in found.layout.groups
         if digest_of[group.name] not in known.recipes or digest_of[group.name] not in known.sketches
     }
-    with ThreadPoolExecutor(WORKERS) as pool:
-        made = list(pool.map(lambda item: _stored(source, item[1], item[0], known, store), new.items()))
+    made, new_sketches = _stored_groups(source, new, known, store)
+    known.recipes.update(made)
+    known.sketches.update(new_sketches)
     if found.manifest.skeleton not in known.recipes:
         known.recipes[found.manifest.skeleton] = _stored_skeleton(found, store)
-    known.recipes.update((recipe.digest, recipe) for recipe, _ in made)
-    known.sketches.update((recipe.digest, sketch) for recipe, sketch in made)
     recipes = needed(known.recipes, digests)
     rows = {digest: sketches.row(digest, known.sketches[digest]) for digest in digest_of.values()}
     sketches_oid = store.objects.write(b"".join(row for _, row in sorted(rows.items())))
@@ -145,20 +149,54 @@ def _fingerprint(source: Source, group: Group, wanted: Collection[Range]) -> tup
     return hasher.hexdigest(), crc
 
 
-def _stored(source: Source, group: Group, digest: str, known: _Known, store: Store) -> tuple[Recipe, Sketch]:
-    """The recipe and sketch of a group whose bytes are now stored."""
+def _stored_groups(
+    source: Source, new: Mapping[str, Group], known: _Known, store: Store
+) -> tuple[dict[str, Recipe], dict[str, Sketch]]:
+    """The recipes and sketches, by digest, of groups that are now stored; small ones go into bundles."""
+    bundler = Bundler(store.objects)
+    recipes: dict[str, Recipe] = {}
+    found: dict[str, Sketch] = {}
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for made in pool.map(lambda item: _made(source, item[1], item[0], known, store), new.items()):
+            found[made.recipe.digest] = made.sketch
+            finished = [made.recipe] if made.held is None else bundler.add(made.recipe, made.held)
+            recipes.update((recipe.digest, recipe) for recipe in finished)
+    recipes.update((recipe.digest, recipe) for recipe in bundler.close())
+    return recipes, found
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A group that was read and encoded."""
+
+    recipe: Recipe
+    sketch: Sketch
+    held: bytes | None = None
+    """its encoding, where it still has to go into a bundle"""
+
+
+def _made(source: Source, group: Group, digest: str, known: _Known, store: Store) -> _Made:
     sketch = _sketched(source, group)
     if digest in known.recipes:
-        return known.recipes[digest], sketch
+        return _Made(known.recipes[digest], sketch)
     bases = versions(group, known.earlier, known.recipes) if known.earlier else []
     base = nearest(sketch, bases, known.sketches)
     try:
-        recipe = stored(group_chunks(source, group), group.dtype, store.objects, base)
+        recipe, held = _encoded(source, group, store.objects, base)
     except (MissingObject, CorruptObject):
-        recipe = stored(group_chunks(source, group), group.dtype, store.objects)
+        recipe, held = _encoded(source, group, store.objects, None)
     if recipe.digest != digest:
         raise FileChanged(f"group {group.name}: the file was written to while it was read; add it again")
-    return recipe, sketch
+    return _Made(recipe, sketch, held)
+
+
+def _encoded(source: Source, group: Group, objects: ObjectStore, base: Base | None) -> tuple[Recipe, bytes | None]:
+    """The recipe of a group that is now stored, or the recipe without its object and the encoding of a small one."""
+    if not 0 < group.length <= bundle.SMALL:
+        return stored(group_chunks(source, group), group.dtype, objects, base), None
+    encoder = Encoder(group.dtype, objects, base)
+    held = b"".join(encoder.encoded(group_chunks(source, group)))
+    return encoder.recipe(), held
 
 
 def _sketched(source: Source, group: Group) -> Sketch:

@@ -70,7 +70,7 @@ def chunk(recipes: Sequence[Recipe], index: int, objects: ObjectStore) -> bytes:
     raw = None
     for recipe in reversed(recipes):
         if index < len(recipe.oids):
-            raw = encoding(recipe.encoding).decoded(objects.read(recipe.oids[index]), raw)
+            raw = encoding(recipe.encoding).decoded(objects.read(recipe.oids[index], recipe.span), raw)
         else:
             raw = b""
     assert raw is not None

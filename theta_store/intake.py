@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
+from dataclasses import replace
 
 from blake3 import blake3
 
@@ -52,17 +53,33 @@ def stored(chunks: Iterable[bytes], dtype: str, objects: ObjectStore, base: Base
     objects. With a base, the group leans on it where that is worth it. Raises
     :class:`theta_store.objects.StoreNotWritable`, and what reading the base raises.
     """
-    hasher = blake3()
-    encoding: str | None = None if base else dense.NAME
-    others: Iterator[bytes] = base.chunks(objects) if base else iter(())
-    oids = []
-    for chunk in chunks:
-        hasher.update(chunk)
-        other = b"" if encoding == dense.NAME else next(others, b"")
-        encoding = encoding or chosen(chunk, other, dtype)
-        oids.append(objects.write(ENCODERS[encoding](chunk, other, dtype)))
-    if not base or encoding in (None, dense.NAME):
-        return Recipe(hasher.hexdigest(), dense.NAME, tuple(oids))
-    # The base is verified with its last chunk: what leans on damaged values could not be restored from sound ones.
-    deque(others, maxlen=0)
-    return Recipe(hasher.hexdigest(), encoding, tuple(oids), base.digest)
+    encoder = Encoder(dtype, objects, base)
+    oids = tuple(map(objects.write, encoder.encoded(chunks)))
+    return replace(encoder.recipe(), oids=oids)
+
+
+class Encoder:
+    """Encodes one group, in the encoding that its first chunk speaks for."""
+
+    def __init__(self, dtype: str, objects: ObjectStore, base: Base | None = None) -> None:
+        self._dtype = dtype
+        self._base = base
+        self._encoding: str | None = None if base else dense.NAME
+        self._others: Iterator[bytes] = base.chunks(objects) if base else iter(())
+        self._hasher = blake3()
+
+    def encoded(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """The encoding of each chunk; raises what reading the base raises."""
+        for chunk in chunks:
+            self._hasher.update(chunk)
+            other = b"" if self._encoding == dense.NAME else next(self._others, b"")
+            self._encoding = self._encoding or chosen(chunk, other, self._dtype)
+            yield ENCODERS[self._encoding](chunk, other, self._dtype)
+
+    def recipe(self) -> Recipe:
+        """The recipe for all chunks, lacking its objects; raises what reading the base raises."""
+        if not self._base or self._encoding in (None, dense.NAME):
+            return Recipe(self._hasher.hexdigest(), dense.NAME, ())
+        # The base is verified with its last chunk: what leans on damaged values could not be restored from sound ones.
+        deque(self._others, maxlen=0)
+        return Recipe(self._hasher.hexdigest(), self._encoding or dense.NAME, (), self._base.digest)

@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from theta_checkpoint.failure import Failure
@@ -31,22 +32,50 @@ class StoreNotWritable(Failure):
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """The objects under one folder, shared by all worktrees of a repository."""
+    """The objects under one folder, shared by all worktrees of a repository.
+
+    They are read from other places too: from what gc set aside and has not deleted yet, from the folders that
+    ``info/alternates`` lists, one a line, and from the stores of the repositories from which git itself borrows
+    objects (``git clone --reference``).
+    """
 
     folder: Path
+    """``.git/theta/objects``"""
+
+    @property
+    def aside(self) -> Path:
+        """Where gc puts what nothing needs, before it deletes it."""
+        return self.folder.parent / "aside"
+
+    @cached_property
+    def places(self) -> tuple[Path, ...]:
+        """Every folder in which an object may lie, our own first."""
+        lent = _lines(self.folder / "info" / "alternates")
+        git_objects = self.folder.parent.parent / "objects"
+        beside = (git_objects / line / ".." / "theta" / "objects" for line in _lines(git_objects / "info/alternates"))
+        return (self.folder, self.aside, *(self.folder / line for line in lent), *beside)
 
     def path(self, oid: str) -> Path:
-        """Where the object lies, present or not."""
+        """Where the object lies; where it would be written if it is nowhere."""
+        paths = (folder / oid[:2] / oid for folder in self.places)
+        return next((path for path in paths if path.exists()), self.own_path(oid))
+
+    def own_path(self, oid: str) -> Path:
+        """Where the object lies once it is written here."""
         return self.folder / oid[:2] / oid
 
     def has(self, oid: str) -> bool:
         """Whether the object is here."""
-        return os.path.exists(f"{self.folder}/{oid[:2]}/{oid}")
+        return any(os.path.exists(f"{folder}/{oid[:2]}/{oid}") for folder in self.places)
 
-    def read(self, oid: str) -> bytes:
-        """The object's bytes, unverified: what is decoded from them is. Raises :class:`MissingObject`."""
+    def read(self, oid: str, span: tuple[int, int] | None = None) -> bytes:
+        """The object's bytes, or ``length`` of them from ``offset``, unverified: what is decoded from them is.
+
+        Raises :class:`MissingObject`.
+        """
         try:
-            return self.path(oid).read_bytes()
+            with self.path(oid).open("rb", buffering=0) as file:
+                return os.pread(file.fileno(), span[1], span[0]) if span else file.readall()
         except FileNotFoundError:
             raise MissingObject(oid) from None
 
@@ -55,7 +84,7 @@ class ObjectStore:
         oid = hashlib.sha256(data).hexdigest()
         if not self.has(oid):
             try:
-                self._write(self.path(oid), data)
+                self._write(self.own_path(oid), data)
             except OSError as error:
                 raise self._not_writable(error) from error
         return oid
@@ -71,7 +100,7 @@ class ObjectStore:
             os.fsync(file.fileno())
         if not self.has(oid):
             try:
-                self._adopt(path, self.path(oid))
+                self._adopt(path, self.own_path(oid))
             except OSError as error:
                 raise self._not_writable(error) from error
 
@@ -108,6 +137,13 @@ class ObjectStore:
             with contextlib.suppress(OSError):
                 os.unlink(partial)
             raise
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return [line for line in file.read_text("utf-8", "surrogateescape").splitlines() if line and line[0] != "#"]
+    except OSError:
+        return []
 
 
 def _partial(path: Path) -> Path:

@@ -97,9 +97,17 @@ class Registry:
 
 
 def _text(recipe: Recipe) -> str:
-    return " ".join((recipe.encoding, recipe.base or "-", *recipe.oids))
+    span = ",".join(map(str, recipe.span or ()))
+    return " ".join((recipe.encoding, recipe.base or "-", span or "-", *recipe.oids))
 
 
 def _recipe(digest: str, text: str) -> Recipe:
-    encoding, base, *oids = text.split()
-    return Recipe(digest, encoding, tuple(oids), None if base == "-" else base)
+    encoding, base, span, *oids = text.split()
+    offset, _, length = span.partition(",")
+    return Recipe(
+        digest,
+        encoding,
+        tuple(oids),
+        None if base == "-" else base,
+        (int(offset), int(length)) if length else None,
+    )

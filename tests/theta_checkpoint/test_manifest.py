@@ -30,6 +30,7 @@ def manifest(**changes: object) -> Manifest:
         "recipes": {
             ONE: Recipe(ONE, "delta", (FOUR,), base=TWO),
             TWO: Recipe(TWO, "dense", (ONE, TWO)),
+            FOUR: Recipe(FOUR, "dense", (ONE,), span=(20, 300)),
             THREE: Recipe(THREE, "dense", ()),
         },
         "sketches": FOUR,
@@ -51,6 +52,7 @@ def test_a_manifest_reads_as_one_fact_a_line() -> None:
         f"object blake3:{ONE} delta base=blake3:{TWO} {FOUR}\n"
         f"object blake3:{TWO} dense {ONE} {TWO}\n"
         f"object blake3:{THREE} dense\n"
+        f"object blake3:{FOUR} dense at=20,300 {ONE}\n"
     )
 
 
@@ -105,7 +107,7 @@ def test_a_refusal_names_the_line() -> None:
 
 
 def test_every_object_is_found_without_parsing() -> None:
-    assert sorted(object_ids(bytes(manifest()))) == sorted([FOUR, FOUR, ONE, TWO])
+    assert sorted(object_ids(bytes(manifest()))) == [ONE, TWO, FOUR]
 
 
 def test_only_the_first_line_makes_a_claim() -> None:

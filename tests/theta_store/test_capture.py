@@ -11,6 +11,7 @@ import torch
 from theta_checkpoint.formats import layout_of
 from theta_checkpoint.layout import BytesSource
 from theta_checkpoint.manifest import Manifest
+from theta_store import bundle
 from theta_store import chunks
 from theta_store.capture import FileChanged
 from theta_store.capture import captured
@@ -80,6 +81,7 @@ def test_slices_fall_on_the_same_elements_however_the_group_is_cut(
     weight = torch.arange(999.0).reshape(27, 37)
     data = saved({"weight": weight, "permuted": weight.T.clone().T})
     monkeypatch.setattr(chunks, "MAX_CHUNK", 1000)
+    monkeypatch.setattr(bundle, "SMALL", 0)
     manifest, store = stored(data, tmp_path)
     assert len(manifest.recipes[manifest.groups["weight"].digest].oids) > 3
     checkpoint = StoredCheckpoint(manifest, store.objects)
@@ -88,3 +90,19 @@ def test_slices_fall_on_the_same_elements_however_the_group_is_cut(
         pieces = list(slices(checkpoint, name, 100))
         assert [len(piece) for piece in pieces] == [100] * 9 + [99]
         assert numpy.array_equal(numpy.concatenate(pieces), weight.numpy().ravel())
+
+
+def test_small_groups_share_objects(tmp_path: Path) -> None:
+    tensors = {f"layer.{index}.bias": torch.full((10,), float(index)) for index in range(200)}
+    data = saved({**tensors, "empty": torch.empty(0), "weight": torch.randn(100, 100)})
+    manifest, store = stored(data, tmp_path)
+    bundles = {manifest.recipes[manifest.groups[name].digest].oids for name in tensors}
+    assert len(bundles) == 1
+    assert b"".join(restored(StoredCheckpoint(manifest, store.objects))) == data
+    tensors["layer.7.bias"] += 1
+    again, _ = stored(saved(tensors), tmp_path)
+    changed = {name for name in tensors if again.groups[name].digest != manifest.groups[name].digest}
+    assert changed == {"layer.7.bias"}
+    assert (
+        again.recipes[again.groups["layer.8.bias"].digest] == manifest.recipes[manifest.groups["layer.8.bias"].digest]
+    )

@@ -37,6 +37,11 @@ class Change:
     statistics: Statistics | None = None
     """all there is to know, where the values were read"""
 
+    @property
+    def moved(self) -> bool:
+        """Whether a finite value changed, as far as is known."""
+        return self.estimated or self.statistics is None or self.statistics.distance > 0
+
 
 def is_measurable(pair: Pair) -> bool:
     """Whether a distance between the two tensors means something: equal shapes, both real or both complex."""

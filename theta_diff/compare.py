@@ -114,7 +114,18 @@ class Comparison:
 
 def compared(old: Manifest | None, new: Manifest | None) -> Comparison:
     """What leads from ``old`` to ``new``; None stands for a file that does not exist."""
-    before, after = named_tensors(old), named_tensors(new)
+    comparison = replace(
+        compared_tensors(named_tensors(old), named_tensors(new)),
+        values=_value_changes(old, new),
+        formats=(old.format, new.format) if old and new and old.format != new.format else None,
+    )
+    if comparison.is_empty and old and new and old.root != new.root:
+        return replace(comparison, other_bytes=True)
+    return comparison
+
+
+def compared_tensors(before: Mapping[str, NamedTensor], after: Mapping[str, NamedTensor]) -> Comparison:
+    """What leads from some named tensors to others."""
     common = before.keys() & after.keys()
     modified = sorted(name for name in common if before[name].content != after[name].content)
     removed = {name: before[name] for name in sorted(before.keys() - common)}
@@ -122,21 +133,16 @@ def compared(old: Manifest | None, new: Manifest | None) -> Comparison:
     renamed = _renamed(removed.values(), added.values())
     for pair in renamed:
         del removed[pair.old.name], added[pair.new.name]
-    comparison = Comparison(
+    return Comparison(
         added=tuple(added.values()),
         removed=tuple(removed.values()),
         modified=tuple(Pair(before[name], after[name]) for name in modified),
         renamed=renamed,
-        values=_value_changes(old, new),
         tied=_newly_shared(before, after),
         untied=_newly_shared(after, before),
-        formats=(old.format, new.format) if old and new and old.format != new.format else None,
         same=tuple(after[name] for name in sorted(common.difference(modified))),
         parameters=sum(tensor.parameters for tensor in after.values() if not tensor.owner),
     )
-    if comparison.is_empty and old and new and old.root != new.root:
-        return replace(comparison, other_bytes=True)
-    return comparison
 
 
 def named_tensors(manifest: Manifest | None) -> dict[str, NamedTensor]:

@@ -62,27 +62,20 @@ def measured(pairs: Iterable[Pair], old: Checkpoint, new: Checkpoint, histograms
 def statistics_of(pair: Pair, old: Checkpoint, new: Checkpoint, histograms: bool = False) -> Statistics:
     """The statistics of one measurable pair. Raises MissingObject, CorruptObject, FileChanged."""
     collector = Collector(pair.old.dtype, pair.new.dtype, pair.new.shape, histograms)
-    count = _slice_length(pair.new.shape)
-    sides = zip(_slices(old, pair.old, count), _slices(new, pair.new, count), strict=True)
+    count = slice_length(pair.new.shape)
+    sides = zip(slices_of(old, pair.old, count), slices_of(new, pair.new, count), strict=True)
     for before, after in sides:
         collector.update(before, after)
     return collector.statistics()
 
 
-def _attempt(pair: Pair, old: Checkpoint, new: Checkpoint, histograms: bool) -> Statistics | Failure:
-    try:
-        return statistics_of(pair, old, new, histograms)
-    except Failure as failure:
-        return failure
-
-
-def _slice_length(shape: tuple[int, ...]) -> int:
+def slice_length(shape: tuple[int, ...]) -> int:
     """Elements of a slice: whole rows."""
     row = math.prod(shape[1:]) if len(shape) > 1 else 1
     return max(1, _SLICE // max(1, row)) * max(1, row)
 
 
-def _slices(checkpoint: Checkpoint, tensor: NamedTensor, count: int) -> Iterator[NDArray[Any]]:
+def slices_of(checkpoint: Checkpoint, tensor: NamedTensor, count: int) -> Iterator[NDArray[Any]]:
     """The values of a tensor, tied or not, in C order."""
     if not tensor.is_part:
         yield from slices(checkpoint, tensor.owner or tensor.name, count)
@@ -92,3 +85,10 @@ def _slices(checkpoint: Checkpoint, tensor: NamedTensor, count: int) -> Iterator
         raw = raw[: tensor.parameters * DTYPES[tensor.dtype].itemsize]
     whole = shaped_array(raw, tensor.dtype, tensor.shape, tensor.strides).reshape(-1)
     yield from (whole[start : start + count] for start in range(0, whole.size, count))
+
+
+def _attempt(pair: Pair, old: Checkpoint, new: Checkpoint, histograms: bool) -> Statistics | Failure:
+    try:
+        return statistics_of(pair, old, new, histograms)
+    except Failure as failure:
+        return failure

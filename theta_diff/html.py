@@ -81,12 +81,12 @@ def _row(row: Row, label: str, indent: str) -> str:
     alarm = ' class="alarm"' if "NaN:" in row.remark or "inf:" in row.remark else ""
     moved = row.furthest
     bar = "" if moved is None else f'<span class="bar"><i style="width:{100 * level(moved):.0f}%"></i></span>'
-    facts = " ".join(map(_text, measures(row)))
+    facts = _text(", ".join(measures(row)))
     searched = " ".join([word, row.name, row.what, row.remark, *(entry.name for entry in row.entries)])
     return (
         f'<details class="row {word}" data-text="{_text(searched)}" {indent}><summary><span class="sign">{word}</span>'
-        f'<span class="name">{_text(label)}</span><code>{_text(row.what)}</code>{bar}<span>{facts}</span>'
-        f"<span{alarm}>{_text(row.remark)}</span>{count}</summary>{''.join(map(_entry, row.entries))}</details>"
+        f'<span class="name">{_text(label)}</span>{count}<code>{_text(row.what)}</code>{bar}<span>{facts}</span>'
+        f"<span{alarm}>{_text(row.remark)}</span></summary>{''.join(map(_entry, row.entries))}</details>"
     )
 
 

@@ -14,6 +14,7 @@ input { font: inherit; color: inherit; background: var(--soft); border: 1px soli
   padding: .35rem .6rem; width: min(30rem, 100%); position: sticky; top: .5rem; }
 .module { font-family: ui-monospace, monospace; font-size: 12.5px; color: var(--dim); padding: .15rem 0; }
 details.row > summary { display: flex; gap: .8rem; flex-wrap: wrap; padding: .15rem .3rem; cursor: pointer; }
+details.row > summary::before { content: "▸"; color: var(--dim); } details.row[open] > summary::before { content: "▾"; }
 details.row > summary:hover { background: var(--soft); }
 details.row[open] > summary { font-weight: 600; }
 .sign { width: 5.2rem; } .added .sign { color: var(--added); } .removed .sign { color: var(--removed); }
@@ -23,7 +24,7 @@ details.row[open] > summary { font-weight: 600; }
 .bar i { display: block; height: 100%; background: rgb(var(--heat)); }
 .entry { margin: .3rem 0 1rem 1.5rem; } .charts { display: flex; gap: 1rem; flex-wrap: wrap; }
 table { border-collapse: collapse; } td, th { border: 1px solid var(--line); padding: .1rem .4rem; text-align: right; }
-th { text-align: left; font-weight: normal; } .scroll { overflow-x: auto; }
+th { text-align: left; font-weight: normal; } .scroll { overflow-x: auto; margin: 1rem 0; }
 svg { background: var(--soft); border-radius: 4px; } figure { margin: 0; } figcaption { color: var(--dim); }
 polyline { fill: none; stroke-width: 1.5; } .old { stroke: var(--old); } .new { stroke: var(--new); }
 .delta { stroke: var(--fg); } .key-old { color: var(--old); } .key-new { color: var(--new); }

@@ -65,7 +65,7 @@ class Row:
     @property
     def furthest(self) -> float | None:
         """The largest relative change."""
-        return max((c.relative_change for c in self.changes if c.relative_change is not None), default=None)
+        return max((c.relative_change for c in self.changes if c.relative_change is not None and c.moved), default=None)
 
 
 def rows(report: Report) -> tuple[list[Fact], list[Row]]:
@@ -79,16 +79,17 @@ def rows(report: Report) -> tuple[list[Fact], list[Row]]:
 
 def measures(row: Row) -> Iterator[str]:
     """``change ≈ 0.8 % … 1.4 %``, ``cosine ≈ 0.9998`` and ``max |Δ| 0.1``, as far as they are known."""
-    mark = f"{ESTIMATE} " if any(change.estimated for change in row.changes) else ""
-    moved = [change.relative_change for change in row.changes if change.relative_change is not None]
+    changes = [change for change in row.changes if change.moved]
+    mark = f"{ESTIMATE} " if any(change.estimated for change in changes) else ""
+    moved = [change.relative_change for change in changes if change.relative_change is not None]
     if moved:
         yield f"change {mark}{span(percent(min(moved)), percent(max(moved)))}"
-    elif any(change.from_zero for change in row.changes):
+    elif any(change.from_zero for change in changes):
         yield "change from all zeros"
-    cosines = [change.cosine for change in row.changes if change.cosine is not None]
+    cosines = [change.cosine for change in changes if change.cosine is not None]
     if cosines:
         yield f"cosine {mark}{span(cosine_text(min(cosines)), cosine_text(max(cosines)))}"
-    largest = [change.max_abs for change in row.changes if change.max_abs is not None]
+    largest = [change.max_abs for change in changes if change.max_abs is not None]
     if largest:
         yield f"max |Δ| {max(largest):.2g}"
 

@@ -1,0 +1,159 @@
+"""The history of one checkpoint: which commit changed which groups."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from theta_checkpoint.failure import Failure
+from theta_checkpoint.manifest import HEAD
+from theta_checkpoint.manifest import BadManifest
+from theta_checkpoint.manifest import Manifest
+from theta_checkpoint.manifest import parse
+from theta_diff.compare import NamedTensor
+from theta_diff.compare import named_tensors
+from theta_diff.distances import Located
+from theta_git.repository import Repository
+from theta_git.trees import blobs_beginning
+from theta_store.objects import MissingObject
+from theta_store.objects import ObjectStore
+from theta_store.sketches import decoded
+
+_FORMAT = "--format=%x01%H%x00%as%x00%an%x00%s"
+
+
+class NoSuchVersion(Failure):
+    """A revision that does not hold the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit that changed a file."""
+
+    oid: str
+    date: str
+    """of the author, YYYY-MM-DD"""
+    author: str
+    subject: str
+
+    @property
+    def short(self) -> str:
+        """As much of the id as people type."""
+        return self.oid[:10]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one commit did to a file: its blobs before (one for each parent) and after; None where it is absent."""
+
+    commit: Commit
+    old: tuple[str | None, ...]
+    new: str | None
+
+
+def steps(repository: Repository, path: str, revision: str = "HEAD", limit: int | None = None) -> list[Step]:
+    """The commits that changed a file, newest first; a merge if its file is like that of no parent.
+
+    ``path`` is relative to the current folder. Raises GitFailed for an unknown revision.
+    """
+    options = [] if limit is None else [f"--max-count={limit}"]
+    listed = repository.output(
+        "log", _FORMAT, "-c", "--raw", "-z", "--no-abbrev", "--no-renames", "--topo-order", *options,
+        "--end-of-options", revision, "--", path,
+    )  # fmt: skip
+    records = os.fsdecode(listed).split("\x01")[1:]
+    return [step for record in records if (step := _step(record))]
+
+
+def _step(record: str) -> Step | None:
+    """One commit: four fields, then (git-diff(1), RAW OUTPUT FORMAT) a colon, mode and blob for each parent."""
+    oid, date, author, subject, *raw = record.split("\0")
+    facts = next((field.strip() for field in raw if field.strip().startswith(":")), None)
+    if facts is None:
+        return None
+    parents = len(facts) - len(facts.lstrip(":"))
+    oids = facts[parents:].split()[parents + 1 : 2 * parents + 2]
+    *old, new = (given if given.strip("0") else None for given in oids)
+    return Step(Commit(oid, date, author, subject), tuple(old), new)
+
+
+def blob_at(repository: Repository, revision: str, path: str) -> str:
+    """The blob of a path, relative to the current folder, in a revision. Raises NoSuchVersion."""
+    done = repository.finished("rev-parse", "--quiet", "--verify", "--end-of-options", f"{revision}:./{path}")
+    if done.returncode:
+        raise NoSuchVersion(f"{revision} holds no {path}; `git theta ls-files` lists the checkpoints")
+    return done.stdout.decode().strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a manifest says of the groups that are asked for."""
+
+    groups: Mapping[str, NamedTensor]
+    sketches: str | None
+    """SHA-256 of the object that holds the sketches"""
+
+
+def versions(repository: Repository, oids: Iterable[str | None], pattern: str = "*") -> dict[str | None, Version]:
+    """The groups whose name matches, of every manifest among the blobs; a blob that is none has no groups."""
+    wanted = dict.fromkeys(oid for oid in oids if oid)
+    empty = Version({}, None)
+    found: dict[str | None, Version] = {None: empty, **dict.fromkeys(wanted, empty)}
+    for oid, text in blobs_beginning(repository, wanted, HEAD):
+        manifest = _parsed(text)
+        if manifest:
+            tensors = named_tensors(manifest)
+            chosen = {name: tensors[name] for name in tensors if pattern == "*" or fnmatchcase(name, pattern)}
+            found[oid] = Version(chosen, manifest.sketches)
+    return found
+
+
+def located(version: Version, objects: ObjectStore) -> Located:
+    """The version with the sketches that are here."""
+    try:
+        return Located(version.groups, decoded(objects.read(version.sketches)) if version.sketches else {})
+    except (MissingObject, OSError):
+        return Located(version.groups, {})
+
+
+def _parsed(text: bytes) -> Manifest | None:
+    try:
+        return parse(text)
+    except BadManifest:
+        return None
+
+
+def touched(step: Step, known: Mapping[str | None, Version]) -> set[str]:
+    """The groups that a commit changed, added or removed: they are like those of no parent."""
+    new = known[step.new].groups
+    olds = [known[oid].groups for oid in step.old]
+    names = set(new).union(*olds)
+    return {name for name in names if all(_content(new, name) != _content(old, name) for old in olds)}
+
+
+def blamed(steps: Iterable[Step], known: Mapping[str | None, Version], tip: str) -> dict[str, Commit]:
+    """The last commit to change each group of the blob ``tip``, from the steps that lead to it, newest first."""
+    left = dict(known[tip].groups)
+    found: dict[str, Commit] = {}
+    for step in steps:
+        if not left:
+            break
+        for name in touched(step, known) & left.keys():
+            if _content(known[step.new].groups, name) == left[name].content:
+                found[name] = step.commit
+                del left[name]
+    return found
+
+
+def blobs(steps: Iterable[Step]) -> Iterator[str | None]:
+    """Every blob of the steps."""
+    for step in steps:
+        yield from (*step.old, step.new)
+
+
+def _content(groups: Mapping[str, NamedTensor], name: str) -> object:
+    return groups[name].content if name in groups else None

@@ -25,9 +25,12 @@ VERBS = {
         "strategies": "list the strategies, or tell all about one",
     },
     "keep": {
-        "fetch": "tell which objects are not here",
-        "pull": "put the values into files that hold only their manifest",
-        "fsck": "check every manifest and object of the history",
+        "push": "send the objects that a remote lacks",
+        "fetch": "bring the objects here that checkpoints need",
+        "pull": "fetch, and put the values into files that hold only their manifest",
+        "remote": "list, add or remove the places where objects are kept",
+        "fsck": "check every manifest of the history and every object, and repair them",
+        "gc": "delete objects that nothing needs any more",
     },
 }
 """Heading to verb to one-line summary; verb ``a-b`` is module ``theta_cli.commands.a_b``."""

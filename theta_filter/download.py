@@ -11,7 +11,6 @@ from theta_checkpoint.failure import Failure
 from theta_checkpoint.manifest import is_manifest
 from theta_checkpoint.manifest import object_ids
 from theta_filter.clone import Clone
-from theta_git import remotes
 
 
 @dataclass
@@ -34,20 +33,17 @@ class Downloads:
             why = str(error)
         if why:
             self.failed = True
-            print(f"theta: {why}; manifests are left in place of files; later: git theta pull", file=sys.stderr)
+            print(f"theta: {len(lacking)} objects are not here: {why}\ntheta: manifests are left in place of files; later: git theta pull", file=sys.stderr)
 
     def _failure(self, lacking: list[str]) -> str | None:
-        from theta_store.remotes.chosen import remote_of
+        from theta_store.remotes.chosen import default_remote
         from theta_store.remotes.meter import Meter
 
-        name = remotes.default(self.clone.repository)
-        if name is None:
-            return f"{len(lacking)} objects are not here, and there is no remote to fetch them from"
-        remote = remote_of(self.clone.repository, self.clone.store.objects, name)
+        remote = default_remote(self.clone.repository, self.clone.store.objects)
         meter = Meter("fetching", sys.stderr)
         failures = remote.fetch(lacking, meter)
         meter.close()
         if not failures:
             return None
         oid, reason = next(iter(failures.items()))
-        return f"{len(failures)} of {len(lacking)} objects did not come from {remote.title} ({oid[:12]}: {reason})"
+        return f"{len(failures)} of them did not come from {remote.title} ({oid[:12]}: {reason})"

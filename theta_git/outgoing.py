@@ -26,8 +26,11 @@ def ref_updates(lines: Iterable[str]) -> list[RefUpdate]:
     return [update for update in updates if update.local.strip("0")]
 
 
-def outgoing_blobs(repository: Repository, updates: Iterable[RefUpdate], remote: str) -> dict[str, str]:
-    """Blob id to a path, for all that the pushed commits hold and the remote's known branches do not."""
+def outgoing_blobs(repository: Repository, updates: Iterable[RefUpdate], remote: str | None) -> dict[str, str]:
+    """Blob id to a path, for all that the pushed commits hold and the remote's known branches do not.
+
+    With no remote, for all that they hold.
+    """
     wanted = [update.local for update in updates]
     there = [update.remote for update in updates if update.remote.strip("0") and _exists(repository, update.remote)]
     if not wanted:
@@ -35,7 +38,7 @@ def outgoing_blobs(repository: Repository, updates: Iterable[RefUpdate], remote:
     stdin = "\n".join([*wanted, *(f"^{oid}" for oid in there)]).encode()
     listed = repository.output(
         "rev-list", "--objects", "--filter=object:type=blob", "--filter-provided-objects", "--missing=allow-any",
-        "--stdin", "--not", f"--remotes={_literal(remote)}", stdin=stdin,
+        "--stdin", *(["--not", f"--remotes={_literal(remote)}"] if remote else []), stdin=stdin,
     )  # fmt: skip
     pairs = (os.fsdecode(line).partition(" ") for line in listed.splitlines())
     return {oid: path for oid, _, path in pairs if path}

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from theta_cli.commands.fetch import ObjectsMissing
+from theta_cli.fetching import ObjectsMissing
 from theta_cli.inventory import NotACheckpoint
 from theta_cli.main import run
 
@@ -189,7 +189,7 @@ def test_pull_fills_files_once_their_objects_are_here(committed: Path, git: Git,
     assert (committed / "one.safetensors").read_text().startswith("theta 1\n")
     with pytest.raises(ObjectsMissing, match=r"one\.safetensors: not here: the values of group a and 2 more"):
         run("pull", [])
-    with pytest.raises(ObjectsMissing, match=r"copy \.git/theta/objects from a clone that has them"):
+    with pytest.raises(ObjectsMissing, match=r"there is no remote to fetch them from"):
         run("fetch", [])
     shutil.copytree(committed.parent / "elsewhere", committed / ".git/theta/objects")
     capsys.readouterr()

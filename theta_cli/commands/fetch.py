@@ -4,44 +4,63 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from argparse import Namespace
-from collections.abc import Mapping
 
-from theta_checkpoint.failure import Failure
+from theta_checkpoint.manifest import HEAD
 from theta_checkpoint.manifest import Manifest
-from theta_cli.inventory import manifests
+from theta_cli.fetching import ObjectsMissing
+from theta_cli.fetching import fetched
+from theta_cli.inventory import parsed
 from theta_cli.inventory import tracked
+from theta_cli.json_output import add_json_option
+from theta_cli.json_output import print_json
 from theta_git.repository import Repository
+from theta_git.trees import blobs_beginning
+from theta_git.trees import commit_entries
+from theta_git.trees import reachable_blobs
+from theta_store.needed import objects_of
 from theta_store.presence import missing_text
 from theta_store.store import Store
-
-
-class ObjectsMissing(Failure):
-    """Values that are in no store this clone knows."""
-
-    def __init__(self, lacking: Mapping[str, str]) -> None:
-        """``lacking`` says for each path what is missing."""
-        lines = [f"{path}: not here: {what}" for path, what in lacking.items()]
-        hint = "copy .git/theta/objects from a clone that has them, then type: git theta pull"
-        super().__init__("\n".join([*lines, hint]))
 
 
 def configure(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("paths", nargs="*", metavar="PATH", help="only what is at or below these paths")
+    parser.add_argument("--remote", metavar="NAME", help="instead of the branch's own remote")
+    parser.add_argument("--rev", metavar="REV", help="the checkpoints of a commit instead of the index")
+    parser.add_argument("--all", action="store_true", help="those of every commit that a ref or reflog holds")
+    parser.add_argument(
+        "--include", metavar="GLOB", action="append", default=[], help="only groups whose names match; repeatable"
+    )
+    add_json_option(parser)
 
 
 def run(args: Namespace) -> int:
-    """Tell whether all objects of the index are here."""
+    """Bring the objects here that the checkpoints need, and no others."""
     repository = Repository()
-    entries = tracked(repository, args.paths)
-    found = manifests(repository, (entry.index for entry in entries))
-    objects = Store.at(repository.theta_dir).objects
-    texts = {
-        entry.path: missing_text(manifest, objects)
-        for entry in entries
-        if isinstance(manifest := found.get(entry.index or ""), Manifest)
-    }
-    if lacking := {path: text for path, text in texts.items() if text}:
-        raise ObjectsMissing(lacking)
-    print("all objects are here")
+    store = Store.at(repository.theta_dir)
+    manifests = _manifests(repository, args)
+    wanted = {oid for manifest in manifests.values() for oid in objects_of(manifest, args.include)}
+    lacking = {oid for oid in wanted if not store.objects.has(oid)}
+    failures = fetched(repository, store.objects, lacking, args.remote)
+    texts = {path: missing_text(m, store.objects) for path, m in manifests.items()} if failures else {}
+    missing = {path: text for path, text in texts.items() if text}
+    if args.json:
+        print_json({"fetched": len(lacking) - len(failures), "failed": failures, "missing": missing})
+        return 1 if failures else 0
+    if failures:
+        raise ObjectsMissing(missing, dict.fromkeys(failures.values()))
+    print(f"fetched {len(lacking)} objects" if lacking else "all objects are here")
     return 0
+
+
+def _manifests(repository: Repository, args: Namespace) -> dict[str, Manifest]:
+    """The manifests that were asked for, by path; of the whole history by path and blob."""
+    if args.all:
+        named = {oid: f"{path} ({oid[:10]})" for oid, path in reachable_blobs(repository).items()}
+    elif args.rev:
+        top = repository.line("rev-parse", "--verify", f"{args.rev}^{{commit}}")
+        named = {entry.oid: entry.path for entry in commit_entries(repository, top)}
+    else:
+        named = {entry.index: entry.path for entry in tracked(repository, args.paths) if entry.index}
+    found = ((named[oid], parsed(text)) for oid, text in blobs_beginning(repository, named, HEAD))
+    return {path: manifest for path, manifest in found if isinstance(manifest, Manifest)}

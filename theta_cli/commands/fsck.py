@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from argparse import ArgumentParser
 from argparse import Namespace
 from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import asdict
 from dataclasses import dataclass
+from functools import cached_property
 
 from theta_checkpoint.failure import Failure
 from theta_checkpoint.manifest import HEAD
@@ -17,13 +21,19 @@ from theta_cli.inventory import parsed
 from theta_cli.inventory import tracked
 from theta_cli.json_output import add_json_option
 from theta_cli.json_output import print_json
+from theta_git import remotes
 from theta_git.repository import Repository
 from theta_git.trees import blobs_beginning
 from theta_git.trees import reachable_blobs
 from theta_store.checkpoint import StoredCheckpoint
-from theta_store.objects import ObjectStore
+from theta_store.checks import damaged_objects
+from theta_store.checks import wrong_memories
+from theta_store.mend import mended
+from theta_store.needed import objects_of
 from theta_store.presence import missing_digests
 from theta_store.presence import missing_text
+from theta_store.remotes.chosen import remote_of
+from theta_store.remotes.meter import Meter
 from theta_store.store import Store
 
 
@@ -32,54 +42,112 @@ class Finding:
     """Something that is not as it should be."""
 
     kind: str
-    """``manifest``, ``missing``, ``corrupt`` or ``not-a-manifest``"""
+    """``manifest``, ``missing``, ``corrupt``, ``object``, ``cache`` or ``not-a-manifest``"""
     path: str
+    """of the checkpoint; of the file where it belongs to no checkpoint alone"""
     blob: str
+    """of the manifest; empty where there is none"""
     message: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What is checked: the store, and every manifest that a ref, a reflog or an index holds."""
+
+    repository: Repository
+    store: Store
+
+    @cached_property
+    def paths(self) -> Mapping[str, str]:
+        """A path of each blob."""
+        return reachable_blobs(self.repository)
+
+    @cached_property
+    def manifests(self) -> Mapping[str, Manifest | BadManifest]:
+        """Each manifest by its blob."""
+        return {blob: parsed(text) for blob, text in blobs_beginning(self.repository, self.paths, HEAD)}
+
+    @cached_property
+    def users(self) -> Mapping[str, str]:
+        """For each object, the path of a checkpoint that needs it."""
+        sound = ((blob, found) for blob, found in self.manifests.items() if isinstance(found, Manifest))
+        return {oid: self.paths[blob] for blob, manifest in sound for oid in objects_of(manifest)}
 
 
 def configure(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--connectivity-only", action="store_true", help="see that objects are here, do not read them")
+    parser.add_argument("--repair", action="store_true", help="replace damaged and missing objects from the remotes")
     add_json_option(parser)
 
 
 def run(args: Namespace) -> int:
-    """Check every manifest that a ref, a reflog or an index holds, and its objects: exit code 1 on findings."""
+    """Check every manifest of the history and every object: exit code 1 if anything is not as it should be."""
     repository = Repository()
-    objects = Store.at(repository.theta_dir).objects
-    paths = reachable_blobs(repository)
-    findings = []
-    count = 0
-    sound: set[str] = set()
-    for blob, text in blobs_beginning(repository, paths, HEAD):
-        count += 1
-        for kind, message in _faults(parsed(text), objects, sound, args.connectivity_only):
-            findings.append(Finding(kind, paths[blob], blob, message))
+    checked = Checked(repository, Store.at(repository.theta_dir))
+    repaired = _repaired(checked) if args.repair else 0
+    findings = [*_damage(checked, args.connectivity_only), *_faults(checked, args.connectivity_only)]
     findings += _unfiltered(repository)
+    count = len(checked.manifests)
     if args.json:
-        print_json({"manifests": count, "findings": [asdict(finding) for finding in findings]})
+        facts = [asdict(finding) for finding in findings]
+        print_json({"manifests": count, "repaired": repaired, "findings": facts})
     else:
         for finding in findings:
-            print(f"{finding.kind}: {finding.path} ({finding.blob[:10]}): {finding.message}")
+            blob = f" ({finding.blob[:10]})" if finding.blob else ""
+            print(f"{finding.kind}: {finding.path}{blob}: {finding.message}")
+        if args.repair:
+            print(f"{repaired} objects repaired")
         print(f"{count} manifests checked, {len(findings)} findings")
     return 1 if findings else 0
 
 
-def _faults(
-    manifest: Manifest | BadManifest, objects: ObjectStore, sound: set[str], shallow: bool
-) -> Iterator[tuple[str, str]]:
-    """Kind and message of each fault; digests found ``sound`` before are not read again."""
-    if isinstance(manifest, BadManifest):
-        yield "manifest", str(manifest)
-        return
-    if text := missing_text(manifest, objects):
-        yield "missing", f"not here: {text}"
+def _repaired(checked: Checked) -> int:
+    """Replace what is damaged or missing; how many objects came. The cache is emptied: it fills itself again."""
+    repository, objects = checked.repository, checked.store.objects
+    default = remotes.default(repository)
+    names = sorted(remotes.names(repository), key=lambda name: name != default)
+    places = [remote_of(repository, objects, name) for name in names]
+    meter = Meter("fetching", sys.stderr)
+    count = mended(objects, damaged_objects(objects), checked.users.keys(), places, meter)
+    meter.close()
+    (repository.theta_dir / "known.sqlite").unlink(missing_ok=True)
+    return count
+
+
+def _damage(checked: Checked, shallow: bool) -> Iterator[Finding]:
+    """Objects that are not what their names say, and what the cache remembers wrongly."""
     if shallow:
         return
-    checkpoint = StoredCheckpoint(manifest, objects)
+    for path in damaged_objects(checked.store.objects):
+        user = checked.users.get(path.name)
+        needed = f"needed by {user}; to replace it, type: git theta fsck --repair" if user else "nothing needs it"
+        yield Finding("object", os.path.relpath(path), "", f"its bytes are not those that its name says; {needed}")
+    for blob, manifest in checked.manifests.items():
+        for message in wrong_memories(manifest, checked.store) if isinstance(manifest, Manifest) else ():
+            hint = "to forget it, type: git theta fsck --repair"
+            yield Finding("cache", ".git/theta/known.sqlite", blob, f"{message}; {hint}")
+
+
+def _faults(checked: Checked, shallow: bool) -> Iterator[Finding]:
+    """What is wrong with the manifests; digests found sound before are not read again."""
+    sound: set[str] = set()
+    for blob, manifest in checked.manifests.items():
+        path = checked.paths[blob]
+        if isinstance(manifest, BadManifest):
+            yield Finding("manifest", path, blob, str(manifest))
+            continue
+        if text := missing_text(manifest, checked.store.objects):
+            yield Finding("missing", path, blob, f"not here: {text}; to get it, type: git theta fsck --repair")
+        for message in () if shallow else _unreadable(StoredCheckpoint(manifest, checked.store.objects), sound):
+            yield Finding("corrupt", path, blob, message)
+
+
+def _unreadable(checkpoint: StoredCheckpoint, sound: set[str]) -> Iterator[str]:
+    """Why groups whose objects are all here cannot be restored."""
+    manifest = checkpoint.manifest
     digests = [(name, tensor.digest) for name, tensor in manifest.groups.items()] + [(None, manifest.skeleton)]
-    done = sound | missing_digests(manifest, objects)
+    done = sound | missing_digests(manifest, checkpoint.objects)
     for name, digest in digests:
         if digest in done:
             continue
@@ -87,7 +155,7 @@ def _faults(
             _read(checkpoint, name)
             sound.add(digest)
         except Failure as error:
-            yield "corrupt", str(error)
+            yield str(error)
 
 
 def _read(checkpoint: StoredCheckpoint, name: str | None) -> None:

@@ -11,30 +11,38 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from theta_checkpoint.manifest import parse
-from theta_cli.commands.fetch import ObjectsMissing
+from theta_cli.fetching import ObjectsMissing
+from theta_cli.fetching import fetched
 from theta_cli.inventory import Tracked
 from theta_cli.inventory import holds_manifest
 from theta_cli.inventory import tracked
 from theta_filter.clone import Clone
 from theta_filter.smudge import smudged
 from theta_git.repository import Repository
+from theta_store.needed import needed_objects
 from theta_store.presence import missing_text
 
 
 def configure(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("paths", nargs="*", metavar="PATH", help="only what is at or below these paths")
+    parser.add_argument("--remote", metavar="NAME", help="instead of the branch's own remote")
 
 
 def run(args: Namespace) -> int:
-    """Put the values into files that hold only their manifest."""
+    """Fetch what is missing, and put the values into files that hold only their manifest.
+
+    The files are written piece by piece and without git, which would hold each in memory.
+    """
     repository = Repository()
     clone = Clone(repository)
     entries = [entry for entry in tracked(repository, args.paths) if _is_hollow(repository, entry)]
+    needed = needed_objects(repository, {str(entry.index): entry.path for entry in entries})
+    failures = fetched(repository, clone.store.objects, needed, args.remote)
     texts = {entry.path: _filled(repository.top / entry.path, clone) for entry in entries}
     _tell_git(repository, [path for path, lacking in texts.items() if not lacking])
     if lacking := {path: text for path, text in texts.items() if text}:
-        raise ObjectsMissing(lacking)
+        raise ObjectsMissing(lacking, dict.fromkeys(failures.values()))
     return 0
 
 

@@ -7,6 +7,8 @@ remote for all git remotes; the git-lfs server of the git remote itself.
 
 from __future__ import annotations
 
+from theta_checkpoint.failure import Failure
+from theta_git import remotes
 from theta_git.repository import Repository
 from theta_store.objects import ObjectStore
 from theta_store.remotes import Remote
@@ -14,22 +16,35 @@ from theta_store.remotes import Remote
 DEFAULT = "theta.defaultRemote"
 
 
+class NoRemote(Failure):
+    """Nothing says where objects are kept."""
+
+
 def remote_of(repository: Repository, objects: ObjectStore, name: str) -> Remote:
     """The remote for a git remote, a theta remote, or the URL of either."""
-    if url := url_of(repository, name):
+    if place := _place(repository, name):
         from theta_store.remotes.kvstore import KvStoreRemote
 
-        return KvStoreRemote(objects, name, url)
+        return KvStoreRemote(objects, name, *place)
     from theta_store.remotes.lfs import LfsRemote
 
     return LfsRemote(repository, objects, name)
 
 
-def url_of(repository: Repository, name: str) -> str | None:
-    """Where the objects of a remote lie, unless it is the git-lfs server of the git remote."""
+def default_remote(repository: Repository, objects: ObjectStore, name: str | None = None) -> Remote:
+    """The named remote, else the one from which objects come by default; raises :class:`NoRemote`."""
+    name = name or remotes.default(repository)
+    if name is None:
+        raise NoRemote("there is no remote to fetch them from; to name one, type: git remote add origin URL")
+    return remote_of(repository, objects, name)
+
+
+def _place(repository: Repository, name: str) -> tuple[str, str | None] | None:
+    """URL and endpoint of object storage; None where a git remote keeps its objects itself."""
     chosen = repository.config(f"remote.{name}.thetaUrl")
     if chosen and "://" in chosen:
-        return chosen
-    every = repository.config(DEFAULT)
-    places = (repository.config(f"theta.remote.{place}.url") for place in (chosen, name, every) if place)
-    return next((url for url in places if url), None)
+        return chosen, None
+    for place in (chosen, name, repository.config(DEFAULT)):
+        if place and (url := repository.config(f"theta.remote.{place}.url")):
+            return url, repository.config(f"theta.remote.{place}.endpoint")
+    return None

@@ -41,6 +41,8 @@ class KvStoreRemote:
     objects: ObjectStore
     name: str
     url: str
+    endpoint: str | None = None
+    """of a service that speaks S3 and is not Amazon's"""
 
     @property
     def title(self) -> str:
@@ -94,9 +96,17 @@ class KvStoreRemote:
 
         check_url(self.url)
         try:
-            return tensorstore.KvStore.open(f"{self.url.rstrip('/')}/").result()
+            return tensorstore.KvStore.open(self._spec).result()
         except ValueError as error:
             raise RemoteFailed(f"{self.title}: {_first_line(error)}") from error
+
+    @property
+    def _spec(self) -> str | dict[str, str]:
+        folder = f"{self.url.rstrip('/')}/"
+        if not self.endpoint:
+            return folder
+        parts = urlsplit(folder)
+        return {"driver": "s3", "bucket": parts.netloc, "path": parts.path[1:], "endpoint": self.endpoint}
 
     def _asked(self, oid: str) -> Any:
         return self._store.read(_key(oid), byte_range=slice(0, 0))

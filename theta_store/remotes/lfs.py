@@ -55,7 +55,8 @@ class LfsRemote:
 
     def missing(self, oids: Collection[str]) -> set[str]:
         """See :class:`theta_store.remotes.Remote`."""
-        return set(oids) - self._sizes(oids).keys()
+        near = {oid for oid in oids if self._near and self._near.has(oid)}
+        return set(oids) - near - self._sizes(set(oids) - near).keys()
 
     def send(self, oids: Collection[str], progress: Progress) -> Failures:
         """See :class:`theta_store.remotes.Remote`."""
@@ -72,6 +73,23 @@ class LfsRemote:
 
     def fetch(self, oids: Collection[str], progress: Progress) -> Failures:
         """See :class:`theta_store.remotes.Remote`."""
+        near = {oid for oid in oids if self._adopted_from_near(oid)}
+        if len(near) < len(oids):
+            return self._fetched(set(oids) - near, progress)
+        progress(len(near), len(oids))
+        return {}
+
+    def _adopted_from_near(self, oid: str) -> bool:
+        """Whether the remote is a working clone on this machine whose own store had the object."""
+        if self._near is None or not self._near.path(oid).exists():
+            return False
+        try:
+            self.objects.adopt(self._near.path(oid), oid)
+        except CorruptObject:
+            return False
+        return True
+
+    def _fetched(self, oids: Collection[str], progress: Progress) -> Failures:
         sizes = self._sizes(oids)
         files = {oid: _POINTER.format(oid=oid, size=size).encode() for oid, size in sizes.items()}
         if not files:
@@ -99,6 +117,11 @@ class LfsRemote:
             raise RemoteFailed(f"{self.title}: object sizes are known for file:// remotes only")
         places = ((oid, folder / "lfs" / "objects" / oid[:2] / oid[2:4] / oid) for oid in oids)
         return {oid: place.stat().st_size for oid, place in places if place.is_file()}
+
+    @cached_property
+    def _near(self) -> ObjectStore | None:
+        """The store of a remote that is a clone on this machine."""
+        return ObjectStore(self._folder / "theta" / "objects") if self._folder else None
 
     @cached_property
     def _folder(self) -> Path | None:

@@ -1,0 +1,96 @@
+"""`git theta gc`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import ArgumentParser
+from argparse import Namespace
+from collections.abc import Iterable
+
+from theta_checkpoint.manifest import HEAD
+from theta_checkpoint.manifest import object_ids
+from theta_cli.json_output import add_json_option
+from theta_cli.json_output import print_json
+from theta_git.held import checked_out_blobs
+from theta_git.held import held_blobs
+from theta_git.repository import Repository
+from theta_git.trees import blobs_beginning
+from theta_store.objects import ObjectStore
+from theta_store.remotes.chosen import default_remote
+from theta_store.sweep import GRACE
+from theta_store.sweep import Swept
+from theta_store.sweep import delete
+from theta_store.sweep import sweep
+
+_DAY = 24 * 3600
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("-n", "--dry-run", action="store_true", help="tell what would be done, change nothing")
+    parser.add_argument(
+        "--grace", type=float, metavar="DAYS", default=GRACE / _DAY,
+        help="how long an object that nothing needs is kept; 14 by default",
+    )  # fmt: skip
+    parser.add_argument(
+        "--prune-remote-verified", action="store_true",
+        help="also delete here what no worktree uses now, after asking the remote that it has it",
+    )  # fmt: skip
+    parser.add_argument("--remote", metavar="NAME", help="the remote to ask, instead of the branch's own")
+    add_json_option(parser)
+
+
+def run(args: Namespace) -> int:
+    """Delete objects that nothing which git still holds needs, in two steps with a grace period each."""
+    repository = Repository()
+    objects = ObjectStore(repository.theta_dir / "objects")
+    needed = {oid for _, text in held_blobs(repository, HEAD) for oid in object_ids(text)}
+    swept = sweep(objects, needed, time.time(), args.grace * _DAY, dry=args.dry_run)
+    on_remote = _verified(repository, objects, swept.kept, args.remote) if args.prune_remote_verified else set()
+    freed = sum(swept.kept[oid] for oid in on_remote)
+    if not args.dry_run:
+        delete(objects, on_remote)
+    if args.json:
+        print_json({**_facts(swept), "on_remote": {"objects": len(on_remote), "bytes": freed}})
+    else:
+        _tell(swept, args.dry_run, len(on_remote), freed)
+    return 0
+
+
+def _verified(repository: Repository, objects: ObjectStore, kept: Iterable[str], name: str | None) -> set[str]:
+    """The kept objects that no worktree, stash or merge in progress uses and that the remote says it has."""
+    used = blobs_beginning(repository, checked_out_blobs(repository), HEAD)
+    candidates = set(kept).difference(oid for _, text in used for oid in object_ids(text))
+    if not candidates:
+        return set()
+    return candidates - default_remote(repository, objects, name).missing(candidates)
+
+
+def _facts(swept: Swept) -> dict[str, object]:
+    kinds = ("kept", "young", "set_aside", "put_back", "deleted")
+    counts = {kind: getattr(swept, kind) for kind in kinds}
+    return {
+        **{kind: {"objects": len(sizes), "bytes": sum(sizes.values())} for kind, sizes in counts.items()},
+        "leftovers": swept.leftovers,
+    }
+
+
+def _tell(swept: Swept, dry: bool, count: int, freed: int) -> None:
+    would = "would be " if dry else ""
+    lines = [
+        (swept.kept, "needed, kept"),
+        (swept.young, "young, kept"),
+        (swept.put_back, f"{would}put back: needed again"),
+        (swept.set_aside, f"{would}set aside: nothing needs them; a later gc deletes them"),
+        (swept.deleted, f"{would}deleted"),
+    ]
+    for sizes, what in lines:
+        if sizes:
+            print(f"{len(sizes)} objects, {sum(sizes.values()):,} bytes: {what}")
+    if count:
+        print(f"{count} objects, {freed:,} bytes: {would}deleted here; they are on the remote")
+    if swept.leftovers:
+        print(f"{len(swept.leftovers)} unfinished files: {would}deleted")
+    if not any(sizes for sizes, _ in lines):
+        print("there are no objects", file=sys.stderr)

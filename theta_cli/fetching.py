@@ -1,0 +1,42 @@
+"""Fetching objects from a remote, and what to say of those that did not come."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection
+from collections.abc import Mapping
+
+from theta_checkpoint.failure import Failure
+from theta_git.repository import Repository
+from theta_store.objects import ObjectStore
+from theta_store.remotes import Failures
+from theta_store.remotes.chosen import NoRemote
+from theta_store.remotes.chosen import default_remote
+from theta_store.remotes.meter import Meter
+
+
+class ObjectsMissing(Failure):
+    """Values that are neither here nor on the remote."""
+
+    def __init__(self, lacking: Mapping[str, str], reasons: Collection[str]) -> None:
+        """``lacking`` says for each path what is missing, ``reasons`` why it did not come."""
+        lines = [f"{path}: not here: {what}" for path, what in lacking.items()]
+        hint = "a clone that has them can send them: git theta push; or copy .git/theta/objects from it"
+        super().__init__("\n".join([*lines, *(f"    {why}" for why in reasons), hint]))
+
+
+def fetched(repository: Repository, objects: ObjectStore, wanted: Collection[str], name: str | None) -> Failures:
+    """Fetch those of the wanted objects that are not here; why the others did not come.
+
+    ``name`` is the remote, None for the default one; having no remote at all is one more reason.
+    """
+    lacking = [oid for oid in wanted if not objects.has(oid)]
+    if not lacking:
+        return {}
+    meter = Meter("fetching", sys.stderr)
+    try:
+        return default_remote(repository, objects, name).fetch(lacking, meter)
+    except NoRemote as error:
+        return dict.fromkeys(lacking, str(error))
+    finally:
+        meter.close()

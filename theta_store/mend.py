@@ -1,0 +1,44 @@
+"""Mending a store: damaged and missing objects are replaced from remotes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Iterable
+from pathlib import Path
+
+from theta_store.objects import ObjectStore
+from theta_store.remotes import Progress
+from theta_store.remotes import Remote
+from theta_store.remotes import RemoteFailed
+
+
+def mended(
+    objects: ObjectStore,
+    damaged: Iterable[Path],
+    wanted: Collection[str],
+    remotes: Iterable[Remote],
+    progress: Progress,
+) -> int:
+    """Replace damaged objects and fetch wanted ones from the first remote that has them; how many came.
+
+    A damaged object for which there is no better copy stays where it is.
+    """
+    moved = {path: path.rename(path.with_name(f"{path.name}.damaged")) for path in damaged}
+    lacking = {oid for oid in {*wanted, *(path.name for path in moved)} if not objects.has(oid)}
+    count = len(lacking)
+    for remote in remotes:
+        if lacking:
+            lacking = _still_lacking(remote, lacking, progress)
+    for path, place in moved.items():
+        if objects.has(path.name):
+            place.unlink()
+        else:
+            place.rename(path)
+    return count - len(lacking)
+
+
+def _still_lacking(remote: Remote, oids: set[str], progress: Progress) -> set[str]:
+    try:
+        return set(remote.fetch(oids, progress))
+    except RemoteFailed:
+        return oids

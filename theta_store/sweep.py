@@ -1,0 +1,93 @@
+"""Sweeping a store: what nothing needs is set aside, and deleted once it has lain there for a while.
+
+An object that is set aside can still be read, so whoever has just found it here still has it; the next sweep
+puts it back. What is young is left alone: its manifest may not be written yet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+
+from theta_store.checks import stored_objects
+from theta_store.objects import ObjectStore
+
+GRACE = 14 * 24 * 3600
+"""seconds, as long as git itself keeps what nothing points to"""
+
+
+@dataclass
+class Swept:
+    """What a sweep did, or would do; objects with their sizes in bytes."""
+
+    kept: dict[str, int] = field(default_factory=dict)
+    young: dict[str, int] = field(default_factory=dict)
+    set_aside: dict[str, int] = field(default_factory=dict)
+    put_back: dict[str, int] = field(default_factory=dict)
+    deleted: dict[str, int] = field(default_factory=dict)
+    leftovers: list[str] = field(default_factory=list)
+    """unfinished files of commands that were killed"""
+
+
+def sweep(
+    objects: ObjectStore, needed: Collection[str], now: float, grace: float = GRACE, *, dry: bool = False
+) -> Swept:
+    """Sweep one store; ``now`` and ``grace`` in seconds. With no grace, what nothing needs is gone at once."""
+    swept = Swept()
+    for path in stored_objects(objects.aside):
+        if path.name in needed:
+            _move(path, objects.own_path(path.name), swept.put_back, dry)
+        elif now - path.stat().st_mtime >= grace:
+            _delete(path, swept.deleted, dry)
+    for path in stored_objects(objects.folder):
+        if path.name in needed:
+            swept.kept[path.name] = path.stat().st_size
+        elif now - path.stat().st_mtime < grace:
+            swept.young[path.name] = path.stat().st_size
+        elif not grace:
+            _delete(path, swept.deleted, dry)
+        else:
+            _move(path, objects.aside / path.name[:2] / path.name, swept.set_aside, dry)
+    swept.leftovers += _leftovers(objects.folder.parent, now, max(grace, 3600), dry)
+    return swept
+
+
+def delete(objects: ObjectStore, oids: Iterable[str]) -> int:
+    """Delete objects that are kept elsewhere; how many bytes that frees here."""
+    gone: dict[str, int] = {}
+    for oid in oids:
+        if objects.own_path(oid).exists():
+            _delete(objects.own_path(oid), gone, dry=False)
+    return sum(gone.values())
+
+
+def _move(path: Path, place: Path, moved: dict[str, int], dry: bool) -> None:
+    moved[path.name] = path.stat().st_size
+    if not dry:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.utime(path)
+        path.replace(place)
+
+
+def _delete(path: Path, deleted: dict[str, int], dry: bool) -> None:
+    deleted[path.name] = path.stat().st_size
+    if not dry:
+        path.unlink()
+
+
+def _leftovers(folder: Path, now: float, age: float, dry: bool) -> Iterator[str]:
+    for path in sorted(
+        [*folder.glob("objects/??/*.partial"), *folder.glob("aside/??/*.partial"), *folder.glob("tmp/**/*")],
+        reverse=True,
+    ):
+        if now - path.lstat().st_mtime >= age:
+            yield str(path.relative_to(folder))
+            if not dry:
+                with contextlib.suppress(OSError):
+                    path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()

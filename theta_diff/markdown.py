@@ -67,7 +67,13 @@ def _table(changed: Sequence[Row]) -> Iterator[str]:
 
 def _row(row: Row) -> str:
     count = f" ({len(row.entries)} groups)" if len(row.entries) > 1 else ""
-    cells = (_WORDS[row.sign], _code(row.name) + count, _code(row.what), ", ".join(measures(row)), _plain(row.remark))
+    cells = (
+        _WORDS[row.sign],
+        _code(row.name) + count,
+        _code(row.what),
+        _plain(", ".join(measures(row))),
+        _plain(row.remark),
+    )
     return f"| {' | '.join(cells)} |"
 
 

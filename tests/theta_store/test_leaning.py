@@ -32,7 +32,7 @@ TUNED = WEIGHT + numpy.float32(1e-3) * RANDOM.standard_normal((200, 300)).astype
 
 def stored(store: Store, earlier: Manifest | None = None, **groups: Array) -> Manifest:
     """The manifest of a checkpoint with these groups, which restores it byte for byte."""
-    data = save(groups)  # type: ignore[arg-type]
+    data = save(groups)
     source = BytesSource(data)
     manifest = captured(source, identified(source), store, earlier)
     assert b"".join(restored(StoredCheckpoint(manifest, store.objects))) == data

@@ -10,6 +10,7 @@ An object is one byte, ``f`` or ``i``, for the order the numbers are taken in, a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -36,14 +37,15 @@ def encoded(raw: bytes, base: bytes, dtype: str) -> bytes:
 
     width = dense.shuffle_width(dtype)
     order = _FLOATS if DTYPES[dtype].kind in ("float", "complex") else _INTEGERS
-    ours = numpy.frombuffer(raw, f"<i{width}")
     theirs = numpy.frombuffer(resized(base, len(raw)), f"<i{width}")
-    codes = numpy.empty_like(ours)
-    for part in _parts(ours):
-        difference = _ordered(ours[part], order)
-        difference -= _ordered(theirs[part], order)
-        numpy.left_shift(difference, 1, out=codes[part])
-        codes[part] ^= difference >> (8 * width - 1)
+    codes = numpy.frombuffer(raw, f"<i{width}").copy()
+    for code, other, spare in _pieces(codes, theirs):
+        _reorder(code, order, spare)
+        _reorder(other, order, spare)
+        code -= other
+        numpy.right_shift(code, 8 * width - 1, out=spare)
+        code <<= 1
+        code ^= spare
     return order + dense.encoded(codes.data.cast("B"), width)
 
 
@@ -51,34 +53,45 @@ def decoded(data: bytes, base: bytes | None) -> bytes:
     """The raw bytes of one object; raises :class:`CorruptObject` if they are damaged."""
     import numpy
 
-    order, packed = data[:1], data[1:]
+    order = data[:1]
     if order not in (_FLOATS, _INTEGERS) or base is None:
         raise CorruptObject("an object is no difference to a base")
-    raw = dense.decoded(packed)
-    width = packed[3]
-    if width not in (1, 2, 4, 8) or len(raw) % width:
-        raise CorruptObject("an object's differences are of no width that numbers have")
-    codes = numpy.frombuffer(raw, f"<u{width}")
-    theirs = numpy.frombuffer(resized(base, len(raw)), f"<i{width}")
-    values = numpy.empty_like(theirs)
-    for part in _parts(values):
-        difference = (codes[part] >> 1).view(values.dtype)
-        difference ^= -(codes[part] & 1).view(values.dtype)
-        difference += _ordered(theirs[part], order)
-        values[part] = _ordered(difference, order)
+    codes = dense.integers(memoryview(data)[1:])
+    theirs = numpy.frombuffer(resized(base, codes.nbytes), f"<i{codes.itemsize}")
+    values = codes.view(theirs.dtype)
+    for value, other, spare in _pieces(values, theirs):
+        _reorder(other, order, spare)
+        numpy.bitwise_and(value, 1, out=spare)
+        numpy.negative(spare, out=spare)
+        value >>= 1
+        value &= _largest(value)
+        value ^= spare
+        value += other
+        _reorder(value, order, spare)
     return values.tobytes()
 
 
-def _ordered(integers: Integers, order: bytes) -> Integers:
-    """Sign and magnitude to two's complement, or back: integers in the order of the floats that they spell."""
-    if order == _INTEGERS:
-        return integers.copy()
-    signs = integers >> (8 * integers.itemsize - 1)
-    signs &= (1 << (8 * integers.itemsize - 1)) - 1
-    signs ^= integers
-    return signs
+def _pieces(ours: Integers, theirs: Integers) -> Iterator[tuple[Integers, Integers, Integers]]:
+    """Pieces of ``ours`` to be changed in place, copies of the same pieces of ``theirs``, and as much room again."""
+    import numpy
+
+    step = _STEP // ours.itemsize
+    other, spare = numpy.empty((2, min(step, ours.size)), ours.dtype)
+    for start in range(0, ours.size, step):
+        piece = ours[start : start + step]
+        other[: piece.size] = theirs[start : start + step]
+        yield piece, other[: piece.size], spare[: piece.size]
 
 
-def _parts(integers: Integers) -> list[slice]:
-    step = _STEP // integers.itemsize
-    return [slice(start, start + step) for start in range(0, integers.size, step)]
+def _reorder(integers: Integers, order: bytes, spare: Integers) -> None:
+    """Sign and magnitude to two's complement, or back, in place: the order of the floats that the integers spell."""
+    import numpy
+
+    if order == _FLOATS:
+        numpy.right_shift(integers, 8 * integers.itemsize - 1, out=spare)
+        spare &= _largest(integers)
+        integers ^= spare
+
+
+def _largest(integers: Integers) -> int:
+    return (1 << (8 * integers.itemsize - 1)) - 1

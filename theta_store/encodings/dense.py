@@ -9,10 +9,18 @@ their entropy (0.84 and 0.69 of raw, where bitshuffle + lz4 reaches 0.875 and 0.
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
+from typing import Any
 
 from theta_checkpoint.dtypes import DTYPES
 from theta_store.chunks import MAX_CHUNK
 from theta_store.objects import CorruptObject
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 NAME = "dense"
 BLOCK = 512 << 10
@@ -48,7 +56,26 @@ def decoded(data: bytes, base: bytes | None = None) -> bytes:
         raise CorruptObject(f"an object does not decode: {error}") from error
 
 
-def raw_length(data: bytes) -> int:
+def integers(data: bytes | memoryview) -> NDArray[Any]:
+    """What :func:`decoded` gives, as a writable array of unsigned little-endian integers of the object's width."""
+    import numpy
+    from numcodecs import blosc
+
+    blosc.use_threads = False
+    length = raw_length(data)
+    width = data[3]
+    if width not in (1, 2, 4, 8) or length % width:
+        raise CorruptObject("an object holds no whole numbers")
+    found = numpy.empty(length // width, f"<u{width}")
+    if length:
+        try:
+            blosc.decompress(data, found)
+        except (RuntimeError, ValueError) as error:
+            raise CorruptObject(f"an object does not decode: {error}") from error
+    return found
+
+
+def raw_length(data: bytes | memoryview) -> int:
     """How many raw bytes an object holds; refuses one whose blosc header lies about its own length."""
     if len(data) < 16:
         raise CorruptObject(f"an object of {len(data)} bytes is cut off")

@@ -49,8 +49,9 @@ def decoded(data: bytes, base: bytes | None) -> bytes:
     if width not in (1, 2, 4, 8) or length % width or length > MAX_CHUNK:
         raise CorruptObject("an object's header does not fit together")
     values = numpy.frombuffer(resized(base, length), f"<i{width}").copy()
-    places = _places(data[_HEADER.size :][:gaps_length], values.size)
-    news = delta.decoded(data[_HEADER.size + gaps_length :], values[places].tobytes())
+    end = _HEADER.size + gaps_length
+    places = _places(data[_HEADER.size : end], values.size)
+    news = delta.decoded(data[end:], values[places].tobytes())
     if len(news) != places.size * width:
         raise CorruptObject("an object has not as many differences as places for them")
     values[places] = numpy.frombuffer(news, values.dtype)
@@ -61,11 +62,7 @@ def _places(packed_gaps: bytes, size: int) -> NDArray[Any]:
     """Increasing positions below ``size``."""
     import numpy
 
-    raw = dense.decoded(packed_gaps)
-    width = packed_gaps[3]
-    if width not in (1, 2, 4) or len(raw) % width:
-        raise CorruptObject("an object's places are of no width that they have")
-    gaps = numpy.frombuffer(raw, f"<u{width}")
+    gaps = dense.integers(packed_gaps)
     places = numpy.cumsum(gaps, dtype=numpy.int64)
     if gaps.size > size or (gaps.size and places[-1] >= size):
         raise CorruptObject("an object has differences beyond its end")

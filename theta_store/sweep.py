@@ -22,6 +22,10 @@ GRACE = 14 * 24 * 3600
 """seconds, as long as git itself keeps what nothing points to"""
 
 
+_LONGEST_COMMAND = 24 * 3600
+"""seconds after which an unfinished file belongs to no running command"""
+
+
 @dataclass
 class Swept:
     """What a sweep did, or would do; objects with their sizes in bytes."""
@@ -35,9 +39,7 @@ class Swept:
     """unfinished files of commands that were killed"""
 
 
-def sweep(
-    objects: ObjectStore, needed: Collection[str], now: float, grace: float = GRACE, *, dry: bool = False
-) -> Swept:
+def sweep(objects: ObjectStore, needed: Collection[str], now: float, grace: float = GRACE, dry: bool = False) -> Swept:
     """Sweep one store; ``now`` and ``grace`` in seconds. With no grace, what nothing needs is gone at once."""
     swept = Swept()
     for path in stored_objects(objects.aside):
@@ -54,7 +56,7 @@ def sweep(
             _delete(path, swept.deleted, dry)
         else:
             _move(path, objects.aside / path.name[:2] / path.name, swept.set_aside, dry)
-    swept.leftovers += _leftovers(objects.folder.parent, now, max(grace, 3600), dry)
+    swept.leftovers += _leftovers(objects.folder.parent, now, max(grace, _LONGEST_COMMAND), dry)
     return swept
 
 
@@ -82,12 +84,11 @@ def _delete(path: Path, deleted: dict[str, int], dry: bool) -> None:
 
 
 def _leftovers(folder: Path, now: float, age: float, dry: bool) -> Iterator[str]:
-    for path in sorted(
-        [*folder.glob("objects/??/*.partial"), *folder.glob("aside/??/*.partial"), *folder.glob("tmp/**/*")],
-        reverse=True,
-    ):
+    """What commands that were killed left below ``.git/theta``, files before the folders they are in."""
+    found = [path for pattern in ("objects/??/*.partial", "tmp/**/*") for path in folder.glob(pattern)]
+    for path in sorted(found, reverse=True):
         if now - path.lstat().st_mtime >= age:
             yield str(path.relative_to(folder))
             if not dry:
                 with contextlib.suppress(OSError):
-                    path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+                    path.rmdir() if path.is_dir() else path.unlink()

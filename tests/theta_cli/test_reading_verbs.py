@@ -162,7 +162,7 @@ def test_fsck_finds_damaged_objects(committed: Path, capsys: Printed) -> None:
         file.write_bytes(file.read_bytes()[:-1])
     assert run("fsck", []) == 1
     findings = _document("fsck", printed=capsys)["findings"]
-    assert {finding["kind"] for finding in findings} == {"corrupt"}
+    assert {finding["kind"] for finding in findings} == {"object", "corrupt"}
     assert any("group a" in finding["message"] for finding in findings)
     assert run("fsck", ["--connectivity-only"]) == 0
 

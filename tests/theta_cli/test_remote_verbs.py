@@ -1,0 +1,230 @@
+"""push, fetch, pull, remote, fsck --repair and gc, on a bare repository and its clones."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from tests.clones import CloneOf
+from tests.clones import save
+from theta_cli.commands.remote import BadRemote
+from theta_cli.main import run
+
+Git = Callable[..., str]
+Printed = pytest.CaptureFixture[str]
+
+
+def _objects(folder: Path) -> set[str]:
+    return {path.name for path in (folder / ".git/theta/objects").glob("??/*")}
+
+
+def _document(verb: str, *arguments: str, printed: Printed) -> Any:
+    printed.readouterr()
+    run(verb, [*arguments, "--json"])
+    return json.loads(printed.readouterr().out)
+
+
+def _apart(folder: Path) -> None:
+    """Give files of their own to what git-lfs linked."""
+    shutil.copytree(folder, folder.with_name("copy"))
+    shutil.rmtree(folder)
+    folder.with_name("copy").rename(folder)
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.chmod(0o644)
+    path.write_bytes(data)
+
+
+def _forget_objects(folder: Path) -> None:
+    shutil.rmtree(folder / ".git/theta")
+
+
+def test_push_sends_what_an_earlier_push_left_out(
+    first: Path, bare: Path, git: Git, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(first / "m.safetensors", a=7.0)
+    git("commit", "--quiet", "-a", "-m", "change")
+    monkeypatch.setenv("GIT_THETA_SKIP_PUSH", "1")
+    git("push", "--quiet", "origin", "main")
+    there = {path.name for path in (bare / "lfs/objects").glob("*/*/*")}
+    assert there < _objects(first)
+    assert run("push", []) == 0
+    assert {path.name for path in (bare / "lfs/objects").glob("*/*/*")} == _objects(first)
+    assert capsys.readouterr().out == f"origin has all {len(_objects(first))} objects\n"
+
+
+def test_fetch_includes_only_the_groups_that_were_asked_for(first: Path, git: Git, capsys: Printed) -> None:
+    values = np.random.default_rng(0).standard_normal((4, 600, 600), np.float32)
+    save_file({f"layer.{number}": value for number, value in enumerate(values)}, first / "big.safetensors")
+    git("add", "big.safetensors")
+    every = _objects(first)
+    git("commit", "--quiet", "-m", "big")
+    run("push", [])
+    _forget_objects(first)
+    run("fetch", ["big.safetensors", "--include", "layer.1", "--include", "*.3"])
+    assert len(_objects(first)) == 4  # two groups, the skeleton and the sketches
+    run("fetch", [])
+    assert _objects(first) == every
+    assert _document("fetch", printed=capsys) == {"version": 1, "fetched": 0, "failed": {}, "missing": {}}
+
+
+def test_fetch_of_another_revision_and_of_the_whole_history(first: Path, git: Git) -> None:
+    save(first / "m.safetensors", a=7.0)
+    git("commit", "--quiet", "-a", "-m", "change")
+    git("push", "--quiet", "origin", "main")
+    every = _objects(first)
+    _forget_objects(first)
+    run("fetch", ["--rev", "HEAD~"])
+    assert _objects(first) < every
+    run("fetch", ["--all"])
+    assert _objects(first) == every
+
+
+def test_pull_fetches_and_writes_files(
+    first: Path, clone: CloneOf, git: Git, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    monkeypatch.setenv("GIT_THETA_SKIP_SMUDGE", "1")
+    second = clone("second")
+    assert run("pull", []) == 0
+    assert capsys.readouterr().out == "wrote m.safetensors\n"
+    assert (second / "m.safetensors").read_bytes() == (first / "m.safetensors").read_bytes()
+    assert git("status", "--porcelain") == ""
+
+
+def test_objects_can_be_kept_in_another_place(
+    first: Path, clone: CloneOf, bare: Path, tmp_path: Path, git: Git, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = tmp_path / "bucket"
+    run("remote", ["add", "origin", bucket.as_uri()])
+    content = save(first / "m.safetensors", a=7.0)
+    git("commit", "--quiet", "-a", "-m", "change")
+    git("push", "--quiet", "origin", "main")
+    run("push", [])
+    assert {path.name for path in bucket.glob("*/*")} == _objects(first)
+    assert _objects(first) - {path.name for path in (bare / "lfs/objects").glob("*/*/*")}
+    monkeypatch.setenv("GIT_THETA_SKIP_SMUDGE", "1")
+    second = clone("second")
+    monkeypatch.delenv("GIT_THETA_SKIP_SMUDGE")
+    git("config", "remote.origin.thetaUrl", bucket.as_uri())
+    git("checkout", "--quiet", "HEAD", "--", ".")
+    run("pull", [])
+    assert (second / "m.safetensors").read_bytes() == content
+    assert _document("remote", printed=capsys)["remotes"] == {"origin": f"origin ({bucket.as_uri()})"}
+
+
+def test_remotes_are_listed_and_removed(first: Path, git: Git, capsys: Printed) -> None:
+    run("remote", ["add", "store", "file:///nowhere", "--default"])
+    run("remote", ["remove", "store"])
+    run("remote", [])
+    assert capsys.readouterr().out.splitlines()[-1] == "origin (git-lfs)"
+    assert "theta" not in git("config", "--local", "--list").replace("theta.git", "")
+    with pytest.raises(BadRemote, match="there is no remote store"):
+        run("remote", ["remove", "store"])
+
+
+def test_fsck_names_a_flipped_bit_in_every_object_and_repairs_it(first: Path, bare: Path, capsys: Printed) -> None:
+    _apart(bare / "lfs")
+    objects = sorted((first / ".git/theta/objects").glob("??/*"))
+    before = {path: path.read_bytes() for path in objects}
+    for path in objects:
+        _flip(path)
+        capsys.readouterr()
+        assert run("fsck", []) == 1
+        assert f"object: .git/theta/objects/{path.name[:2]}/{path.name}: its bytes are not" in capsys.readouterr().out
+    assert run("fsck", ["--repair"]) == 0
+    assert f"{len(objects)} objects repaired" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in objects} == before
+
+
+def test_fsck_repairs_missing_objects(first: Path, capsys: Printed) -> None:
+    every = _objects(first)
+    _forget_objects(first)
+    assert run("fsck", []) == 1
+    assert run("fsck", ["--repair"]) == 0
+    assert _objects(first) == every
+
+
+def test_a_damaged_object_with_no_good_copy_stays(first: Path, bare: Path, capsys: Printed) -> None:
+    path = next((first / ".git/theta/objects").glob("??/*"))
+    _flip(path)
+    shutil.rmtree(bare / "lfs")
+    assert run("fsck", ["--repair"]) == 1
+    assert path.exists()
+    assert "0 objects repaired" in capsys.readouterr().out
+
+
+def test_gc_keeps_what_git_could_bring_back(first: Path, git: Git, capsys: Printed) -> None:
+    save(first / "m.safetensors", a=3.0, b=1.5)
+    git("commit", "--quiet", "-a", "-m", "dropped")
+    git("reset", "--quiet", "--hard", "HEAD~")
+    save(first / "m.safetensors", a=4.0, b=2.5)
+    git("stash", "--quiet")
+    save(first / "m.safetensors", a=5.0, b=3.5)
+    git("add", "m.safetensors")
+    every = _objects(first)
+    assert run("gc", ["--grace", "0"]) == 0
+    assert _objects(first) == every
+    git("reset", "--quiet", "--hard")
+    git("stash", "clear")
+    git("reflog", "expire", "--expire=now", "--all")
+    git("gc", "--quiet", "--prune=now")
+    run("gc", ["--grace", "0", "--dry-run"])
+    assert _objects(first) == every
+    run("gc", ["--grace", "0"])
+    assert _objects(first) < every
+    assert run("fsck", []) == 0
+
+
+def test_gc_deletes_here_what_the_remote_has(first: Path, git: Git, capsys: Printed) -> None:
+    old = _objects(first)
+    save(first / "m.safetensors", a=3.0)
+    git("commit", "--quiet", "-a", "-m", "change")
+    git("push", "--quiet", "origin", "main")
+    unpushed = save(first / "m.safetensors", a=4.0)
+    git("commit", "--quiet", "-a", "-m", "unpushed")
+    every = _objects(first)
+    freed = _document("gc", "--prune-remote-verified", printed=capsys)["on_remote"]["objects"]
+    assert 0 < freed == len(every - _objects(first))
+    (first / "m.safetensors").unlink()
+    git("checkout", "--", "m.safetensors")
+    assert (first / "m.safetensors").read_bytes() == unpushed
+    git("checkout", "--quiet", "HEAD~2")
+    assert old <= _objects(first)
+
+
+@pytest.mark.parametrize(
+    "harmless", [("lfs", "prune"), ("gc", "--quiet", "--prune=now"), ("worktree", "remove", "../tree")]
+)
+def test_what_others_clean_up_is_harmless(first: Path, git: Git, harmless: tuple[str, ...]) -> None:
+    git("worktree", "add", "--quiet", "../tree", "-b", "side")
+    save(first.parent / "tree/m.safetensors", a=9.0)
+    git("-C", "../tree", "commit", "--quiet", "-a", "-m", "side")
+    git(*harmless)
+    assert run("fsck", []) == 0
+
+
+def test_clones_share_objects_with_the_repository_that_git_borrows_from(first: Path, git: Git) -> None:
+    os.chdir(first.parent)
+    git("clone", "--quiet", "--reference", str(first), (first.parent / "bare.git").as_uri(), "second")
+    assert (first.parent / "second/m.safetensors").read_bytes() == (first / "m.safetensors").read_bytes()
+    assert _objects(first.parent / "second") == set()
+
+
+def test_a_clone_of_a_clone_links_its_objects(first: Path, git: Git) -> None:
+    os.chdir(first.parent)
+    git("clone", "--quiet", str(first), "second")
+    assert (first.parent / "second/m.safetensors").read_bytes() == (first / "m.safetensors").read_bytes()
+    oid = next(iter(_objects(first)))
+    places = [first.parent / name / ".git/theta/objects" / oid[:2] / oid for name in ("first", "second")]
+    assert places[0].samefile(places[1])

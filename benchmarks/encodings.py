@@ -111,7 +111,7 @@ def print_pair(folder: Path) -> None:
             sum(len(dense.encoded(ours.tobytes(), ours.itemsize)) for ours, _ in pairs),
             sum(xored(ours, theirs) for ours, theirs in pairs),
             sum(len(delta.encoded(ours.tobytes(), theirs.tobytes(), dtype)) for ours, theirs in pairs),
-            added_values([saved(base, dtype), saved(tuned, dtype)]),
+            added_values(saved(base, dtype), saved(tuned, dtype)),
         ]
         print(f"| {dtype} | {raw / 1e6:.2f} | {' | '.join(f'{size / raw:.3f}' for size in sizes)} |")
 
@@ -135,16 +135,19 @@ def _noted(files: Iterable[bytes], lengths: list[int]) -> Iterator[bytes]:
         yield file
 
 
-def added_values(files: Iterable[bytes]) -> int:
-    """Bytes of the objects that hold the values of the last file's groups."""
+def added_values(base: bytes, tuned: bytes) -> int:
+    """Bytes that the values of the second file's groups add to a store that has the first."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store.at(Path(folder))
-        manifest: Manifest | None = None
-        for data in files:
-            manifest = added(data, store, manifest)
-        assert manifest
-        recipes = [manifest.recipes[digest] for digest in {tensor.digest for tensor in manifest.groups.values()}]
-        return sum(len(store.objects.read(oid)) for recipe in recipes for oid in recipe.oids)
+        before = added(base, store, None)
+        after = added(tuned, store, before)
+        new = [recipe for digest, recipe in after.recipes.items() if digest not in before.recipes]
+        return sum(
+            len(store.objects.read(oid, recipe.span))
+            for recipe in new
+            for oid in recipe.oids
+            if recipe.digest != after.skeleton
+        )
 
 
 def added_sizes(files: Iterable[bytes]) -> list[int]:

@@ -68,11 +68,10 @@ def _in_usage(action: Action) -> str:
 
 
 def _spelling(action: Action) -> str:
+    name = str(action.metavar or "|".join(action.choices or ()) or action.dest.upper())
     if not action.option_strings:
-        return str(action.metavar or action.dest.upper())
-    name = action.metavar or "|".join(action.choices or ()) or action.dest.upper()
-    value = "" if action.nargs == 0 else f" {name}"
-    return ", ".join(f"{option}{value}" for option in action.option_strings)
+        return name
+    return ", ".join(option if action.nargs == 0 else f"{option} {name}" for option in action.option_strings)
 
 
 def _help(action: Action) -> str:

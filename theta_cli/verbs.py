@@ -13,6 +13,10 @@ VERBS = {
     "look": {
         "status": "tell what changed in each checkpoint, and whether all is well",
         "diff": "compare any two states of checkpoints, or two files",
+        "log": "tell what each commit did to a checkpoint",
+        "blame": "tell which commit last changed each group",
+        "show": "tell what is in a checkpoint, or look into some of its groups",
+        "compare": "tell how far branches moved, and where they agree",
         "ls-files": "list the checkpoints of the index, and whether their objects are here",
         "env": "print versions, paths and configuration, for bug reports",
     },

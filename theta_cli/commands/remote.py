@@ -28,8 +28,8 @@ class BadRemote(Failure):
 def configure(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.epilog = "A remote with the name of a git remote keeps that one's objects, instead of its git-lfs server."
-    parser.add_argument("action", nargs="?", choices=("list", "add", "remove"), default="list")
-    parser.add_argument("name", nargs="?", metavar="NAME")
+    parser.add_argument("action", nargs="?", choices=("list", "add", "remove"), default="list", help="default: list")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="what to call it, or a git remote")
     parser.add_argument("url", nargs="?", metavar="URL", help="s3://BUCKET/PATH, gs://BUCKET/PATH or file:///PATH")
     parser.add_argument("--endpoint", metavar="URL", help="of a service that speaks S3 and is not Amazon's")
     parser.add_argument("--default", action="store_true", help="keep the objects of every git remote there")

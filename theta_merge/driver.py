@@ -87,8 +87,8 @@ def merge(request: Request, repository: Repository) -> int:
     if versions is None:
         return CONFLICT
     wanted = wish(request.path, environment_with_side(os.environ, repository), repository)
-    choices = _choices(request, versions, wanted, store, repository)
     locate = BesideInCommits(request.path, side_commits(os.environ, repository), repository, store)
+    choices = _choices(request, versions, wanted, locate)
     result = settled(versions, choices, store, preferred_side(default_choice(wanted, versions), versions), locate)
     _write(request.ours, bytes(result.manifest))
     return _reported(request, versions, choices, result, repository)
@@ -110,10 +110,9 @@ def _versions(request: Request, store: Store) -> Versions | None:
     return Versions(base, (ours, theirs))
 
 
-def _choices(
-    request: Request, versions: Versions, wanted: Wish, store: Store, repository: Repository
-) -> dict[str, Choice]:
+def _choices(request: Request, versions: Versions, wanted: Wish, locate: BesideInCommits) -> dict[str, Choice]:
     """What the wish settles; for the rest what was remembered, or what the user says."""
+    repository = locate.repository
     memory = Memory(repository.theta_dir / "resolutions.jsonl")
     before = memory.recalled(versions)
     applied = before if repository.config("theta.rerere") == "true" else {}
@@ -122,7 +121,7 @@ def _choices(
         return choices
     ours, theirs = request.labels
     title = f"{request.path} (ours: {ours}, theirs: {theirs})"
-    session = asked(Question(title, versions, {**before, **choices}), store.objects, os.environ)
+    session = asked(Question(title, versions, {**before, **choices}, locate), locate.store, os.environ)
     if session is None:
         return choices
     memory.remember(versions, session.choices)

@@ -21,12 +21,17 @@ from theta_merge.session import Session
 from theta_merge.session import strategies_for
 from theta_merge.terminal import Terminal
 
+SHOWN = 5
+"""strategies listed unasked"""
+WIDTH = 100
+"""columns, at most, of a line of the list"""
 HELP = """\
   NUMBER or NAME [OPTION=VALUE]...   settle this group, e.g.: 4   or: average weights=0.7,0.3
   ... for GLOB                       the same for all that match, e.g.: average for encoder.*
   skip        leave this group for later
   undo, redo  take back the last choice, or take it again
   save FILE   write the choices as a recipe
+  list        all strategies that fit this group
   help NAME   tell about a strategy and its options
   quit        stop here; what is not settled stays a conflict, and no choice is lost"""
 
@@ -78,8 +83,7 @@ class LineMenu:
         self.terminal.say(f"\n[{number}/{len(self.session.conflicts)}] {conflict.name}: {what_happened(conflict)}")
         if text := self.facts[conflict.name].text:
             self.terminal.say(f"      {text}")
-        for index, one in enumerate(fitting, start=1):
-            self.terminal.say(f"  {index:>3}  {one.name:<17} {one.summary}")
+        self._list(fitting, SHOWN)
         line = self.terminal.ask("number or name [for GLOB], skip, undo, quit, ? > ")
         if line is None:
             raise _Quit
@@ -88,10 +92,18 @@ class LineMenu:
         except (MergeError, OSError, ValueError) as error:
             self.terminal.say(f"  {error}")
 
+    def _list(self, fitting: Sequence[Strategy], count: int) -> None:
+        for index, one in enumerate(fitting[:count], start=1):
+            self.terminal.say(f"  {index:>3}  {one.name:<17} {one.summary}"[:WIDTH])
+        if len(fitting) > count:
+            self.terminal.say(f"       and {len(fitting) - count} more; see them with: list")
+
     def _do(self, line: str, conflict: Decision, fitting: Sequence[Strategy]) -> None:
         match shlex.split(line):
             case [] | ["?"] | ["help"]:
                 self.terminal.say(HELP)
+            case ["l" | "list"]:
+                self._list(fitting, len(fitting))
             case ["help", name]:
                 self.terminal.say(about(_named(name, fitting)))
             case ["q" | "quit"]:

@@ -9,12 +9,16 @@ from theta_merge.choices import Choice
 from theta_merge.facts import facts
 from theta_merge.line_menu import LineMenu
 from theta_merge.outcome import Versions
+from theta_merge.preview import Previewer
+from theta_merge.screen import Screen
 from theta_merge.session import Session
 from theta_merge.session import resumed
+from theta_merge.side_data import Locate
 from theta_merge.terminal import terminal
 from theta_store.checkpoint import StoredCheckpoint
 from theta_store.objects import ObjectStore
 from theta_store.sketches import Sketch
+from theta_store.store import Store
 
 
 @dataclass(frozen=True)
@@ -26,18 +30,25 @@ class Question:
     versions: Versions
     choices: Mapping[str, Choice]
     """made before, and offered again"""
+    locate: Locate
+    """where side data is found, for previews"""
 
 
-def asked(question: Question, objects: ObjectStore, environment: Mapping[str, str]) -> Session | None:
+def asked(question: Question, store: Store, environment: Mapping[str, str]) -> Session | None:
     """The session as the user left it; None where there is no terminal to ask on."""
     with terminal(environment) as found:
         if found is None:
             return None
         conflicts = [decision for decision in question.versions.decisions if decision.side is None]
         session = resumed(conflicts, question.choices)
-        known = sketches_of(question.versions, objects)
+        known = sketches_of(question.versions, store.objects)
         told = {conflict.name: facts(conflict, known) for conflict in conflicts}
-        return LineMenu(question.title, session, told, found).run()
+        if not found.has_room(environment):
+            return LineMenu(question.title, session, told, found).run()
+        from theta_merge.full_menu import FullMenu
+
+        preview = Previewer(question.versions, known, store, question.locate)
+        return FullMenu(Screen(question.title, session, told), preview).run(found, environment)
 
 
 def sketches_of(versions: Versions, objects: ObjectStore) -> dict[str, Sketch]:

@@ -15,7 +15,6 @@ from blake3 import blake3
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import is_manifest
 from theta_git.repository import Repository
-from theta_merge.choices import Choice
 from theta_merge.commits import BesideInCommits
 from theta_merge.history import remember
 from theta_merge.menu import Question
@@ -94,9 +93,10 @@ class Octopus:
         versions = Versions(self._manifest(base, path) if base else None, tuple(sides))
         wanted = wish(path, self.environment, self.repository)
         choices = chosen(wanted, path, versions)
-        if len(choices) < len(versions.conflicts):
-            choices = self._asked(path, versions, choices)
         locate = BesideInCommits(path, self.commits, self.repository, self.store)
+        if len(choices) < len(versions.conflicts):
+            session = asked(Question(path, versions, choices, locate), self.store, self.environment)
+            choices = session.choices if session else choices
         preferred = preferred_side(default_choice(wanted, versions), versions)
         result = settled(versions, choices, self.store, preferred, locate)
         told = list(conflict_report(path, result, len(versions.decisions)))
@@ -107,10 +107,6 @@ class Octopus:
         content = bytes(result.manifest)
         remember(content, choices, self.repository)
         return content, told
-
-    def _asked(self, path: str, versions: Versions, choices: dict[str, Choice]) -> dict[str, Choice]:
-        session = asked(Question(path, versions, choices), self.store.objects, self.environment)
-        return session.choices if session else choices
 
     def _manifest(self, commit: str, path: str) -> Manifest | None:
         return manifest_of(self.repository.blob(f"{commit}:{path}") or b"", self.store)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping
-from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from functools import cached_property
@@ -12,6 +11,7 @@ from functools import cached_property
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Tensor
 from theta_checkpoint.manifest import TiedTensor
+from theta_checkpoint.new_structure import CannotWrite
 from theta_merge.choices import Choice
 from theta_merge.choices import obstacle
 from theta_merge.decide import Decision
@@ -19,6 +19,10 @@ from theta_merge.decide import decided_groups
 from theta_merge.decide import decided_values
 from theta_merge.decide import described_state
 from theta_merge.decide import side_name
+from theta_merge.frame import Frame
+from theta_merge.frame import new_frame
+from theta_merge.frame import side_frame
+from theta_merge.frame import structure
 
 BASE = -1
 """stands for the common ancestor where a side's number stands for a side"""
@@ -83,17 +87,12 @@ class Outcome:
 
     versions: Versions
     groups: Mapping[str, Taken | Computed]
-    frame: int
-    """the side whose file, with other values, is the result"""
+    frame: Frame
+    """the file that the values are poured into"""
     open: tuple[Open, ...]
     """conflicts that remain; :attr:`groups` has ours for them"""
     notes: tuple[str, ...] = field(default=())
     """what the user should know: values that do not follow the three-way rules"""
-
-    @property
-    def skeleton_of(self) -> Manifest:
-        """The manifest whose skeleton, aliases and values the result has."""
-        return self.versions.sides[self.frame]
 
     @property
     def computed(self) -> list[Computed]:
@@ -129,15 +128,31 @@ def outcome(
         groups[decision.name] = settled
         if decision.side is None and (why or decision.name not in choices):
             still_open.append(Open(decision, why))
-    frames = [side for side, manifest in enumerate(versions.sides) if _fits(groups, manifest)]
-    if not frames:
-        misfits = list(_kept_in_ours(groups, versions))
-        still_open = sorted({item.conflict.name: item for item in (*misfits, *still_open)}.values(), key=_name)
-        frames = [0]
-    frame = _frame(frames, versions, preferred)
+    frame, misfits = _framed(groups, versions, preferred)
+    still_open = sorted({item.conflict.name: item for item in (*misfits, *still_open)}.values(), key=_name)
     return Outcome(
-        versions, _restrided(groups, versions.sides[frame]), frame, tuple(still_open), tuple(_notes(versions, frame))
+        versions,
+        _restrided(groups, frame.manifest),
+        frame,
+        tuple(still_open),
+        tuple(_notes(versions, frame, preferred)),
     )
+
+
+def _framed(groups: dict[str, Taken | Computed], versions: Versions, preferred: int) -> tuple[Frame, list[Open]]:
+    """The file for the merged groups. Where there is none, ``groups`` gets the structure of ours, and what has to
+    stay a conflict for it is told.
+    """
+    base, sides = versions.base, versions.sides
+    states = {name: group.state for name, group in groups.items()}
+    frame = side_frame(states.values(), sides, base, preferred)
+    if frame:
+        return frame, []
+    try:
+        return new_frame(states, sides, base, preferred), []
+    except CannotWrite as error:
+        misfits = list(_kept_in_ours(groups, versions, str(error)))
+        return Frame(sides[0], 0), misfits
 
 
 def _name(item: Open) -> str:
@@ -171,38 +186,14 @@ def _target(decision: Decision) -> Tensor:
     return Tensor(decision.name, dtype, first.shape, "", first.strides)
 
 
-def _fits(groups: Mapping[str, Taken | Computed], manifest: Manifest) -> bool:
-    """Whether the merged groups and ties are those of a manifest, whatever their values."""
-    return _structure(group.state for group in groups.values()) == _structure(
-        (*manifest.groups.values(), *manifest.aliases.values())
-    )
-
-
-def _structure(states: Iterable[Tensor | TiedTensor | None]) -> set[object]:
-    return {
-        (state.name, state.dtype, state.shape) if isinstance(state, Tensor) else state
-        for state in states
-        if state is not None
-    }
-
-
-def _kept_in_ours(groups: dict[str, Taken | Computed], versions: Versions) -> Iterable[Open]:
+def _kept_in_ours(groups: dict[str, Taken | Computed], versions: Versions, why: str) -> Iterable[Open]:
     """Bring ``groups`` back to the structure of ours; yield what has to stay a conflict for it."""
     decisions = {decision.name: decision for decision in versions.decisions}
     for name, group in list(groups.items()):
         ours = versions.state(0, name)
-        if _structure([group.state]) != _structure([ours]):
+        if structure([group.state]) != structure([ours]):
             groups[name] = Taken(0, ours)
-            yield Open(decisions[name], "neither side's file has exactly the merged groups; take one side")
-
-
-def _frame(frames: Sequence[int], versions: Versions, preferred: int) -> int:
-    """Of the sides whose file fits: the preferred one if it changed what is no tensor, else the first that did."""
-    base = versions.base.skeleton if versions.base else None
-    changed = [side for side in frames if versions.sides[side].skeleton != base]
-    if preferred in changed or (preferred in frames and not changed):
-        return preferred
-    return changed[0] if changed else frames[0]
+            yield Open(decisions[name], f"no file can hold the merged groups ({why}); take one side")
 
 
 def _restrided(groups: Mapping[str, Taken | Computed], frame: Manifest) -> dict[str, Taken | Computed]:
@@ -219,9 +210,10 @@ def _restrided(groups: Mapping[str, Taken | Computed], frame: Manifest) -> dict[
     return placed
 
 
-def _notes(versions: Versions, frame: int) -> Iterable[str]:
+def _notes(versions: Versions, frame: Frame, preferred: int) -> Iterable[str]:
     """Where the values of the result are not what the three-way rules say."""
-    stands = versions.sides[frame].values
+    stands = frame.manifest.values
+    followed = side_name(preferred if frame.side is None else frame.side)
     for decision in decided_values(versions.base, versions.sides):
         states = (decision.base, *decision.sides)
         wanted = None if decision.side is None else decision.sides[decision.side]
@@ -231,4 +223,4 @@ def _notes(versions: Versions, frame: int) -> Iterable[str]:
             f"{label} {described_state(state)}"
             for label, state in zip(("base", *map(side_name, range(len(versions.sides)))), states, strict=True)
         )
-        yield f"value {decision.name}: {listed}; it follows {side_name(frame)}"
+        yield f"value {decision.name}: {listed}; it follows {followed}"

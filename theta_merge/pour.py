@@ -48,9 +48,11 @@ def poured(wanted: Outcome, checkpoints: Sequence[FileCheckpoint | None], data: 
 
 
 def _pour(wanted: Outcome, checkpoints: Sequence[FileCheckpoint | None], data: SideData, fd: int) -> None:
-    frame = checkpoints[wanted.frame]
-    assert frame is not None
-    segments = skeleton.decoded(frame.found.skeleton)
+    segments = list(wanted.frame.segments)
+    if wanted.frame.side is not None:
+        frame = checkpoints[wanted.frame.side]
+        assert frame is not None
+        segments = skeleton.decoded(frame.found.skeleton)
     starts = dict(_starts(segments))
     holes = {segment.name: start for start, segment in starts.items() if isinstance(segment, Hole)}
     chunks = _Chunks(wanted, [Untied(checkpoint) if checkpoint else None for checkpoint in checkpoints], data)
@@ -90,7 +92,7 @@ class _Chunks:
         if isinstance(group, Computed):
             return self._computer.chunks(group)
         checkpoint = self._checkpoints[group.version]
-        target = self._wanted.skeleton_of.groups[name]
+        target = self._wanted.frame.manifest.groups[name]
         assert checkpoint is not None
         assert isinstance(group.state, Tensor)
         return checkpoint.chunks(name) if group.state.strides == target.strides else chunks_in_order(checkpoint, target)

@@ -81,7 +81,7 @@ def outcome_json(wanted: Outcome) -> dict[str, object]:
         "groups": [
             {**decision.as_json(), "result": _origin(wanted, decision)} for decision in wanted.versions.decisions
         ],
-        "values_follow": side_name(wanted.frame),
+        "file": "new" if wanted.frame.side is None else side_name(wanted.frame.side),
         "notes": list(wanted.notes),
         "conflicts": [
             {"name": item.conflict.name, "kind": item.conflict.kind, "why": item.why} for item in wanted.open

@@ -30,6 +30,7 @@ from theta_merge.outcome import preferred_side
 from theta_merge.recipe import matches
 from theta_merge.settle import Settled
 from theta_merge.settle import settled
+from theta_merge.side_data import Locate
 from theta_merge.sources import manifest_of
 from theta_merge.wishes import Wish
 from theta_merge.wishes import chosen
@@ -113,8 +114,8 @@ class Resolver:
     def resolve(self, one: Unmerged, request: Request) -> Settled:
         """Settle what the request covers; once nothing is open, index and working tree hold the result."""
         versions = self.versions(one)
-        choices = self._choices(one, versions, request)
         locate = BesideInCommits(one.path, side_commits(self.environment, self.repository), self.repository, self.store)
+        choices = self._choices(one, versions, request, locate)
         preferred = preferred_side(default_choice(request.wish, versions), versions)
         result = settled(versions, choices, self.store, preferred, locate)
         Memory(self.repository.theta_dir / "resolutions.jsonl").remember(versions, choices)
@@ -133,12 +134,12 @@ class Resolver:
         self.repository.output("checkout-index", "-f", "-u", "--", one.path)
         self.conflicts.remove(one.path)
 
-    def _choices(self, one: Unmerged, versions: Versions, request: Request) -> dict[str, Choice]:
+    def _choices(self, one: Unmerged, versions: Versions, request: Request, locate: Locate) -> dict[str, Choice]:
         """Choices made before, those of the request, and those of the menu."""
         choices = {**self.earlier(one.path, versions), **_within(request, one.path, versions)}
         if not request.interactive:
             return choices
-        session = asked(Question(one.path, versions, choices), self.store.objects, self.environment)
+        session = asked(Question(one.path, versions, choices, locate), self.store, self.environment)
         if session is None:
             raise CannotResolve("there is no terminal to ask on; give --strategy NAME")
         return session.choices

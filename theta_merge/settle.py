@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from dataclasses import replace
 
 from strategies.contract import CannotMerge
+from theta_checkpoint import skeleton
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Recipe
 from theta_checkpoint.manifest import Tensor
@@ -28,12 +29,16 @@ from theta_merge.storage_order import storage_axes
 from theta_merge.untied import Untied
 from theta_store import sketches
 from theta_store import values
+from theta_store.chains import needed
+from theta_store.chains import shallowest
 from theta_store.checkpoint import Checkpoint
 from theta_store.checkpoint import StoredCheckpoint
+from theta_store.chunks import MAX_CHUNK
 from theta_store.chunks import WORKERS
 from theta_store.chunks import chunk_length
 from theta_store.chunks import chunk_ranges
 from theta_store.intake import Intake
+from theta_store.intake import stored
 from theta_store.intake import taken_in
 from theta_store.objects import CorruptObject
 from theta_store.objects import MissingObject
@@ -67,9 +72,9 @@ def settled(
         wanted = outcome(versions, choices, preferred, unfit)
         made, refused = _computed(wanted, store, data)
         if refused:
-            frame = wanted.frame
+            frame = wanted.frame.manifest
             wanted = outcome(versions, choices, preferred, {**unfit, **refused})
-            if wanted.frame != frame:
+            if wanted.frame.manifest != frame:
                 made, _ = _computed(wanted, store, data)
     return _stored(wanted, made, store)
 
@@ -105,11 +110,11 @@ def _computed(wanted: Outcome, store: Store, data: SideData) -> tuple[dict[str, 
 def _stored(wanted: Outcome, made: Mapping[str, Intake], store: Store) -> Settled:
     """The manifest of an outcome whose computed groups are stored."""
     new = {**made, **_reordered(wanted, store)}
-    frame = wanted.skeleton_of
+    frame = wanted.frame.manifest
     groups = {name: replace(tensor, digest=_digest(wanted.groups[name], new)) for name, tensor in frame.groups.items()}
     digests = {*(tensor.digest for tensor in groups.values()), frame.skeleton}
     fresh = {intake.digest: intake for intake in new.values()}
-    recipes = _recipes(wanted, digests, fresh)
+    recipes = _recipes(wanted, digests, [*(one.recipe for one in fresh.values()), *_skeleton_recipe(wanted, store)])
     rows = _rows(wanted, digests, fresh, store)
     manifest = replace(frame, groups=groups, recipes=recipes, sketches=store.objects.write(rows) if rows else None)
     store.registry.remember(
@@ -128,7 +133,7 @@ def _digest(group: Taken | Computed, new: Mapping[str, Intake]) -> str:
 def _reordered(wanted: Outcome, store: Store) -> dict[str, Intake]:
     """Groups taken from a version that stores their elements in another order than the file they go into."""
     found: dict[str, Intake] = {}
-    for name, tensor in wanted.skeleton_of.groups.items():
+    for name, tensor in wanted.frame.manifest.groups.items():
         group = wanted.groups[name]
         if isinstance(group, Taken) and isinstance(group.state, Tensor) and group.state.strides != tensor.strides:
             version = wanted.versions[group.version]
@@ -145,20 +150,20 @@ def chunks_in_order(checkpoint: Checkpoint, target: Tensor) -> Iterator[bytes]:
         yield data[start : start + length]
 
 
-def _recipes(wanted: Outcome, digests: Iterable[str], fresh: Mapping[str, Intake]) -> dict[str, Recipe]:
+def _skeleton_recipe(wanted: Outcome, store: Store) -> list[Recipe]:
+    """How to restore the skeleton of a new file, which is stored now."""
+    if not wanted.frame.segments:
+        return []
+    bones = skeleton.encoded(list(wanted.frame.segments))
+    pieces = (bones[start : start + length] for start, length in chunk_ranges(len(bones), MAX_CHUNK))
+    return [stored(pieces, "U8", store.objects)]
+
+
+def _recipes(wanted: Outcome, digests: Iterable[str], fresh: Iterable[Recipe]) -> dict[str, Recipe]:
     """How to restore every digest, and every base that an incremental encoding leans on."""
-    known: dict[str, Recipe] = {}
-    for version in (wanted.versions.base, *wanted.versions.sides):
-        known.update(version.recipes if version else {})
-    known.update({digest: intake.recipe for digest, intake in fresh.items()})
-    found: dict[str, Recipe] = {}
-    pending = [digest for digest in digests if digest in known]
-    while pending:
-        recipe = known[pending.pop()]
-        found[recipe.digest] = recipe
-        if recipe.base and recipe.base in known and recipe.base not in found:
-            pending.append(recipe.base)
-    return found
+    versions = (wanted.versions.base, *wanted.versions.sides)
+    known = shallowest(*(version.recipes for version in versions if version), {r.digest: r for r in fresh})
+    return needed(known, digests)
 
 
 def _rows(wanted: Outcome, digests: set[str], fresh: Mapping[str, Intake], store: Store) -> bytes:

@@ -17,6 +17,13 @@ class Terminal:
     input: TextIO
     output: TextIO
 
+    def has_room(self, environment: Mapping[str, str]) -> bool:
+        """Whether a full-screen menu fits and works."""
+        if environment.get("TERM", "dumb") == "dumb":
+            return False
+        columns, lines = os.get_terminal_size(self.output.fileno())
+        return columns >= 60 and lines >= 15
+
     def ask(self, prompt: str) -> str | None:
         """The line that the user types; None at the end of input."""
         print(prompt, end="", file=self.output, flush=True)

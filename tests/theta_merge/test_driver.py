@@ -148,3 +148,19 @@ def test_a_criss_cross_merge_prompts_and_reports_once(forked: Path, git: Git, ru
     done = run("git", "merge", "main")
     assert done.returncode == 1
     assert done.stderr.count("resolve with") == 1
+
+
+def test_fisher_information_committed_beside_the_checkpoint(forked: Path, git: Git, run: Run) -> None:
+    done = run("git", "merge", "side", env={"GIT_THETA_STRATEGY": "fisher"})
+    assert done.returncode != 0
+    assert "diagonal_fisher makes it" in done.stderr
+    run("git", "merge", "--abort")
+    for branch, weight in (("side", 1.0), ("main", 3.0)):
+        git("switch", "-q", branch)
+        save("m.fisher.safetensors", dict.fromkeys(BASE, weight))
+        git("add", ".")
+        git("commit", "-qm", "Fisher")
+    env = {"GIT_THETA_STRATEGY": "fisher"}
+    (forked / "r.toml").write_text('[[rule]]\npath = "*.fisher.*"\nmatch = "*"\nstrategy = "take-ours"\n')
+    assert run("git", "merge", "--no-edit", "side", env={**env, "GIT_THETA_RECIPE": "r.toml"}).returncode == 0
+    assert load(MODEL)["a"] == 1.5

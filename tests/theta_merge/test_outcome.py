@@ -85,25 +85,37 @@ def test_the_file_of_the_side_whose_groups_are_the_merged_ones_is_used() -> None
     ours = manifest({"a": "1"}, skeleton="small")
     found = outcome(versions(base, ours, theirs), {})
     assert not found.open
-    assert found.frame == 1
+    assert found.frame.side == 1
 
 
 def test_of_two_fitting_files_the_changed_one_is_used() -> None:
     old, new = manifest({"a": "0"}, skeleton="old"), manifest({"a": "0"}, skeleton="new")
-    assert outcome(versions(old, old, new), {}).frame == 1
-    assert outcome(versions(old, new, old), {}).frame == 0
+    assert outcome(versions(old, old, new), {}).frame.side == 1
+    assert outcome(versions(old, new, old), {}).frame.side == 0
     newer = manifest({"a": "0"}, skeleton="newer")
-    assert outcome(versions(old, new, newer), {}).frame == 0
-    assert outcome(versions(old, new, newer), {}, preferred=1).frame == 1
+    assert outcome(versions(old, new, newer), {}).frame.side == 0
+    assert outcome(versions(old, new, newer), {}, preferred=1).frame.side == 1
 
 
-def test_a_set_of_groups_that_is_neither_sides_keeps_ours_and_stays_open() -> None:
-    base = manifest({"a": "0"})
-    ours = manifest({"a": "0", "b": "1"})
-    theirs = manifest({"a": "2", "c": "2"})
+def test_a_set_of_groups_that_is_neither_sides_goes_into_a_new_file() -> None:
+    base = manifest({"a": "0"}, values={"__metadata__/epoch": '"3"'})
+    ours = manifest({"a": "0", "b": "1"}, values={"__metadata__/epoch": '"4"'})
+    theirs = manifest({"a": "2", "c": "2"}, values={"__metadata__/epoch": '"3"'})
     found = outcome(versions(base, ours, theirs), {})
-    assert {name for name, group in found.groups.items() if group.state} == {"a", "b"}
-    assert whys(found) == {"c": "neither side's file has exactly the merged groups; take one side"}
+    assert not found.open
+    assert found.frame.side is None
+    assert found.frame.manifest.groups.keys() == {"a", "b", "c"}
+    assert found.frame.manifest.values["__metadata__/epoch"].text == '"4"'
+    assert found.notes == ()
+
+
+def test_where_no_new_file_can_be_written_ours_is_kept_and_the_rest_stays_open() -> None:
+    base = manifest({"a": "0"}, {"tied": "a"})
+    ours = manifest({"a": "0", "b": "1"}, {"tied": "a"})
+    theirs = manifest({"a": "2", "c": "2"}, {"tied": "a"})
+    found = outcome(versions(base, ours, theirs), {})
+    assert {name for name, group in found.groups.items() if group.state} == {"a", "b", "tied"}
+    assert "a safetensors file cannot tie it to a" in str(whys(found)["c"])
 
 
 def test_values_that_give_way_are_noted() -> None:

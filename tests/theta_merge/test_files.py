@@ -1,0 +1,118 @@
+"""theta-merge: checkpoint files without git."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.theta_merge.conftest import BASE
+from tests.theta_merge.conftest import OURS
+from tests.theta_merge.conftest import THEIRS
+from tests.theta_merge.conftest import load
+from tests.theta_merge.conftest import save
+from theta_merge import files
+
+
+@pytest.fixture(autouse=True)
+def three_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name, groups in (("base", BASE), ("ours", OURS), ("theirs", THEIRS)):
+        save(name, groups)
+    return tmp_path
+
+
+def theta_merge(*arguments: str) -> int:
+    sys.argv = ["theta-merge", *arguments]
+    return files.main()
+
+
+def test_average_with_weights() -> None:
+    assert theta_merge("base", "ours", "theirs", "-o", "out", "--strategy", "average", "-X", "weights=0.75,0.25") == 0
+    assert load("out") == {"a": 1.5, "b": 1.0, "c": 4.0, "d": 0.0}
+
+
+def test_without_a_base_all_that_differs_is_merged() -> None:
+    for arguments in (("ours", "theirs"), ("-", "ours", "theirs")):
+        assert theta_merge(*arguments, "-o", "out", "-s", "average") == 0
+        assert load("out") == {"a": 2.0, "b": 0.5, "c": 2.0, "d": 0.0}
+
+
+def test_a_soup_of_several() -> None:
+    assert theta_merge("-", "base", "ours", "theirs", "-o", "out", "-s", "average") == 0
+    assert load("out")["a"] == pytest.approx(4 / 3)
+
+
+def test_a_recipe(three_files: Path) -> None:
+    (three_files / "r.toml").write_text('[[rule]]\nmatch = "a"\nstrategy = "take-theirs"\n')
+    assert theta_merge("base", "ours", "theirs", "-o", "out", "--recipe", "r.toml") == 0
+    assert load("out")["a"] == 3.0
+
+
+def test_conflicts_are_told_and_nothing_is_written(three_files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert theta_merge("base", "ours", "theirs", "-o", "out") == 1
+    assert "a: both changed F32[4,3]" in capsys.readouterr().err
+    assert not (three_files / "out").exists()
+
+
+def test_a_dry_run_as_json(three_files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert theta_merge("base", "ours", "theirs", "--dry-run", "--json", "-s", "average") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["version"] == 1
+    assert [group["result"] for group in found["groups"]] == ["by average", "from ours", "from theirs", "unchanged"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("ours",), "at least two files"),
+        (("base", "ours", "nowhere", "-s", "average"), "nowhere"),
+        (("base", "ours", "theirs", "-s", "avrage"), "did you mean average"),
+        (("base", "ours", "theirs", "-s", "average", "-X", "weights=1,2,3"), "one per side"),
+        (("base", "ours", "theirs", "-s", "fisher"), "diagonal_fisher"),
+    ],
+)
+def test_mistakes_are_told(
+    three_files: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
+) -> None:
+    assert theta_merge(*arguments, "-o", "out") == 2
+    assert message in capsys.readouterr().err
+    assert sorted(path.name for path in three_files.iterdir()) == ["base", "ours", "theirs"]
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_fisher_information_beside_the_files_or_named(beside: bool) -> None:
+    names = ("ours.fisher.safetensors", "theirs.fisher.safetensors") if beside else ("one", "two")
+    for name, weight in zip(names, (3.0, 1.0), strict=True):
+        save(name, dict.fromkeys(BASE, weight))
+    given = () if beside else ("-X", "fisher=one,two")
+    assert theta_merge("base", "ours", "theirs", "-o", "out", "-s", "fisher", *given) == 0
+    assert load("out")["a"] == pytest.approx(1.5)
+
+
+def test_pytorch_files_have_sound_checksums_and_load(three_files: Path) -> None:
+    torch.manual_seed(0)
+    base = {"w": torch.randn(100, 100), "half": torch.randn(7).bfloat16()}
+    for name, shift in (("b.pt", 0.0), ("o.pt", 1.0), ("t.pt", 3.0)):
+        torch.save({"epoch": 3, **{key: tensor + shift for key, tensor in base.items()}}, name)
+    assert theta_merge("b.pt", "o.pt", "t.pt", "-o", "out.pt", "-s", "average") == 0
+    found = torch.load("out.pt", weights_only=True)
+    assert torch.allclose(found["w"], base["w"] + 2)
+    assert found["half"].dtype == torch.bfloat16
+    reader = torch._C.PyTorchFileReader("out.pt")
+    assert reader.get_record("data.pkl")
+
+
+def test_the_output_may_be_one_of_the_inputs() -> None:
+    assert theta_merge("base", "ours", "theirs", "-o", "ours", "-s", "average") == 0
+    assert load("ours")["a"] == 2.0
+
+
+def test_a_set_of_groups_that_neither_file_has() -> None:
+    save("ours", {**OURS, "x": 1.0})
+    save("theirs", {**THEIRS, "y": 1.0})
+    assert theta_merge("base", "ours", "theirs", "-o", "out", "-s", "take-ours") == 0
+    assert load("out") == {"a": 1.0, "b": 1.0, "c": 4.0, "d": 0.0, "x": 1.0, "y": 1.0}

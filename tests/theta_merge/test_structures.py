@@ -1,0 +1,141 @@
+"""Merges that change which groups there are, of what shape and dtype, and how they are tied."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.conftest import Git
+from tests.theta_merge.conftest import BASE
+from tests.theta_merge.conftest import MODEL
+from tests.theta_merge.conftest import OURS
+from tests.theta_merge.conftest import THEIRS
+from tests.theta_merge.conftest import Run
+from tests.theta_merge.conftest import load
+from tests.theta_merge.conftest import save
+
+
+def fork(git: Git, base: Any, ours: Any, theirs: Any, path: str = "m.pt") -> None:
+    """Three versions of a PyTorch checkpoint on main and side."""
+    for branch, state in (("main", base), ("side", theirs), ("main", ours)):
+        git("switch", "-qc" if state is theirs else "-q", branch) if state is not base else None
+        torch.save(state, path)
+        git("add", ".")
+        git("commit", "-qm", branch, "--allow-empty")
+
+
+def merged(git: Git, path: str = "m.pt") -> Any:
+    git("merge", "--no-edit", "side")
+    assert git("status", "--porcelain") == ""
+    return torch.load(path, weights_only=True)
+
+
+@pytest.mark.parametrize("strategy", ["take-ours", "average"])
+def test_both_sides_added_groups(forked: Path, git: Git, monkeypatch: pytest.MonkeyPatch, strategy: str) -> None:
+    for branch, groups in (("side", {**THEIRS, "theirs.new": 8.0}), ("main", {**OURS, "ours.new": 9.0})):
+        git("switch", "-q", branch)
+        save(MODEL, groups)
+        git("commit", "-qam", "grow")
+    monkeypatch.setenv("GIT_THETA_STRATEGY", strategy)
+    git("merge", "--no-edit", "side")
+    a = 1.0 if strategy == "take-ours" else 2.0
+    assert load(MODEL) == {"a": a, "b": 1.0, "c": 4.0, "d": 0.0, "ours.new": 9.0, "theirs.new": 8.0}
+
+
+def test_one_side_added_what_the_other_deleted_around(forked: Path, git: Git) -> None:
+    for branch, groups in (("side", {**BASE, "new": 8.0}), ("main", dict.fromkeys("abc", 0.0))):
+        git("switch", "-q", branch)
+        save(MODEL, groups)
+        git("commit", "-qam", "change")
+    git("merge", "--no-edit", "side")
+    assert load(MODEL) == {"a": 0.0, "b": 0.0, "c": 0.0, "new": 8.0}
+
+
+def test_a_new_pytorch_file_holds_nested_dicts_and_merged_values(repo: Path, git: Git) -> None:
+    one = torch.ones(2)
+    base = {"model": {"w": one}, "epoch": 1, "lr": 0.1}
+    ours = {"model": {"w": one, "a": one * 2}, "epoch": 2, "lr": 0.1}
+    theirs = {"model": {"w": one, "b": one * 3}, "epoch": 1, "lr": 0.5}
+    fork(git, base, ours, theirs)
+    found = merged(git)
+    assert found["model"].keys() == {"w", "a", "b"}
+    assert found["model"]["b"].tolist() == [3.0, 3.0]
+    assert (found["epoch"], found["lr"]) == (2, 0.5)
+
+
+def test_deleted_here_and_changed_there_is_a_conflict(forked: Path, git: Git, run: Run) -> None:
+    save(MODEL, {name: OURS[name] for name in "bcd"})
+    git("commit", "-qam", "delete a")
+    done = run("git", "merge", "side", env={"GIT_THETA_STRATEGY": "average"})
+    assert done.returncode == 1
+    assert "a: theirs changed it, ours deleted it (ours deleted it; take one side)" in done.stderr
+    assert load(MODEL) == {"b": 1.0, "c": 4.0, "d": 0.0}
+    git("merge", "--abort")
+    git("merge", "--no-edit", "-X", "theirs", "side")
+    assert load(MODEL)["a"] == 3.0
+
+
+def test_a_dtype_changed_on_one_side_is_kept(repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_THETA_STRATEGY", "average")
+    zero = {"w": torch.zeros(5), "v": torch.zeros(3)}
+    fork(
+        git, zero, {"w": torch.ones(5).bfloat16(), "v": torch.zeros(3).bfloat16()}, {**zero, "w": torch.full((5,), 2.0)}
+    )
+    found = merged(git)
+    assert found["w"].dtype == torch.bfloat16
+    assert found["w"].tolist() == [1.5] * 5
+    assert found["v"].dtype == torch.bfloat16
+
+
+def test_a_transposed_group_is_poured_in_the_order_of_its_file(
+    repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_THETA_STRATEGY", "average")
+    values = torch.arange(6.0).reshape(2, 3)
+    ours = {"w": (values + 1).t().contiguous().t(), "v": torch.zeros(2)}
+    fork(git, {"w": values, "v": torch.zeros(2)}, ours, {"w": values + 3, "v": torch.ones(2)})
+    assert ours["w"].stride() == (1, 2)
+    found = merged(git)
+    assert found["w"].equal(values + 2)
+    assert found["w"].stride() == (1, 2)
+    assert found["v"].tolist() == [1.0, 1.0]
+
+
+def test_ties_stay_ties(repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_THETA_STRATEGY", "average")
+
+    def tied(value: float) -> dict[str, torch.Tensor]:
+        weight = torch.full((3, 2), value)
+        return {"embed": weight, "head": weight}
+
+    fork(git, tied(0.0), tied(1.0), tied(3.0))
+    found = merged(git)
+    assert found["head"].tolist() == [[2.0, 2.0]] * 3
+    assert found["head"].data_ptr() == found["embed"].data_ptr()
+
+
+def test_a_tie_that_one_side_untied_is_merged_by_value(repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_THETA_STRATEGY", "average")
+    zero, one = torch.zeros(3, 2), torch.ones(3, 2)
+    fork(git, {"embed": zero, "head": zero}, {"embed": one, "head": one}, {"embed": zero.clone(), "head": one * 5})
+    found = merged(git)
+    assert found["embed"].equal(one)
+    assert found["head"].equal(one * 3)
+
+
+def test_other_formats_on_each_side(repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_THETA_STRATEGY", "take-theirs")
+    save("m.pt", {"a": 0.0, "b": 0.0})
+    git("add", ".")
+    git("commit", "-qm", "safetensors, whatever it is called")
+    git("switch", "-qc", "side")
+    torch.save({"a": torch.full((4, 3), 2.0), "b": torch.zeros(4, 3)}, "m.pt")
+    git("commit", "-qam", "PyTorch")
+    git("switch", "-q", "main")
+    save("m.pt", {"a": 1.0, "b": 1.0})
+    git("commit", "-qam", "ours")
+    found = merged(git)
+    assert {name: tensor.unique().item() for name, tensor in found.items()} == {"a": 2.0, "b": 1.0}

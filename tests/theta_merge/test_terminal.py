@@ -1,0 +1,134 @@
+"""The menus under git, in a real terminal."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Git
+from tests.theta_merge.conftest import MODEL
+from tests.theta_merge.conftest import Run
+from tests.theta_merge.conftest import load
+from tests.theta_merge.conftest import save
+from tests.theta_merge.terminals import running
+
+UP, DOWN, ENTER, ESCAPE = "\x1b[A", "\x1b[B", "\r", "\x1b"
+
+
+@pytest.fixture
+def two_conflicts(forked: Path, git: Git) -> Path:
+    """As ``forked``, where both sides changed groups a, layer.0.w and layer.1.w."""
+    for branch, value in (("side", 5.0), ("main", 6.0)):
+        git("switch", "-q", branch)
+        save(MODEL, {**load(MODEL), "layer.0.w": value, "layer.1.w": value})
+        git("commit", "-qam", "more")
+    return forked
+
+
+def test_the_plain_prompt_on_a_dumb_terminal(two_conflicts: Path, git: Git) -> None:
+    with running("git", "merge", "--no-edit", "side", term="dumb") as terminal:
+        terminal.until("[1/3] a: both changed F32[4,3]")
+        terminal.until("quit, ? >")
+        terminal.press("take-theirs for a\n")
+        terminal.until("[2/3] layer.0.w")
+        terminal.press("take-nonsense\n")
+        terminal.until("no strategy is called 'take-nonsense'")
+        terminal.press("1 for layer.*\n")
+        terminal.until("3 / 3 settled")
+        assert terminal.code() == 0
+    assert {name: value for name, value in load(MODEL).items() if name != "c"} == {
+        "a": 3.0, "b": 1.0, "d": 0.0, "layer.0.w": 6.0, "layer.1.w": 6.0,
+    }  # fmt: skip
+
+
+def test_quitting_keeps_the_choices_for_later(two_conflicts: Path, git: Git) -> None:
+    with running("git", "merge", "side", term="dumb") as terminal:
+        terminal.until("quit, ? >")
+        terminal.press("take-theirs\n")
+        terminal.until("[2/3]")
+        terminal.press("quit\n")
+        terminal.until("2 of 6 parameter groups in conflict")
+        assert terminal.code() == 1
+    with running(sys.executable, "-m", "theta_cli.main", "resolve", term="dumb") as terminal:
+        terminal.until("a: take-theirs")
+        terminal.until("take it again? [Y/n]")
+        terminal.press("\n")
+        terminal.until("[2/3]")
+        terminal.press("take-ours for *\n")
+        assert terminal.code() == 0
+    assert load(MODEL)["a"] == 1.0
+
+
+def test_the_full_screen_menu(two_conflicts: Path, git: Git) -> None:
+    with running("git", "merge", "--no-edit", "side") as terminal:
+        shown = terminal.until("q done")
+        assert "m.safetensors (ours: HEAD, theirs: side)" in shown
+        assert "0 / 3 settled" in shown
+        terminal.press(DOWN + ENTER)
+        assert "layer.0.w" in terminal.until("take-theirs")
+        terminal.press(DOWN + ENTER)
+        terminal.until("take-theirs for 2 groups")
+        terminal.press("u")
+        terminal.until("undone")
+        terminal.press("r")
+        terminal.until("done again")
+        terminal.press("w")
+        terminal.until("save>")
+        terminal.press("r.toml" + ENTER)
+        terminal.until("wrote r.toml")
+        terminal.press("?")
+        terminal.until("estimates from sketches")
+        terminal.press("x")
+        terminal.until("q done")
+        terminal.press("/")
+        terminal.until("filter>")
+        terminal.press("a*" + ENTER)
+        terminal.until("1 of 3 shown")
+        terminal.press("a")
+        terminal.until("Enter take")
+        terminal.press(ENTER)
+        terminal.until("3 / 3 settled")
+        terminal.press("q")
+        assert terminal.code() == 0
+    assert load(MODEL) == {"a": 1.0, "b": 1.0, "c": 4.0, "d": 0.0, "layer.0.w": 5.0, "layer.1.w": 5.0}
+    assert (two_conflicts / "r.toml").read_text() == '[[rule]]\nmatch = "layer.*"\nstrategy = "take-theirs"\n'
+
+
+def test_a_preview_is_computed_on_request(forked: Path, git: Git, run: Run) -> None:
+    with running("git", "merge", "--no-edit", "side") as terminal:
+        terminal.until("q done")
+        terminal.press(ENTER)
+        terminal.until("Enter take")
+        terminal.press(DOWN * 3 + "p")
+        terminal.until("a by average:")
+        terminal.until("from ours")
+        terminal.press("e")
+        terminal.until("options>")
+        terminal.press("weights=0.5,0.5" + ENTER)
+        terminal.until("1 / 1 settled")
+        terminal.press("q")
+        assert terminal.code() == 0
+    assert load(MODEL)["a"] == 2.0
+
+
+def test_control_c_keeps_everything_as_a_conflict(two_conflicts: Path, git: Git) -> None:
+    with running("git", "merge", "side") as terminal:
+        terminal.until("q done")
+        terminal.press("\x03")
+        assert terminal.code() == 1
+    assert git("ls-files", "-u", MODEL) != ""
+    git("merge", "--abort")
+
+
+def test_mergetool_opens_the_menu(two_conflicts: Path, git: Git, run: Run) -> None:
+    run("git", "merge", "side")
+    git("config", "mergetool.theta.cmd", f'"{sys.executable}" -E -P -m theta_cli.main mergetool "$MERGED"')
+    git("config", "mergetool.theta.trustExitCode", "true")
+    with running("git", "mergetool", "--no-prompt", "--tool=theta", term="dumb") as terminal:
+        terminal.until("quit, ? >")
+        terminal.press("take-theirs for *\n")
+        assert terminal.code() == 0
+    assert load(MODEL)["a"] == 3.0
+    assert git("ls-files", "-u") == ""

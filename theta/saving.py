@@ -1,0 +1,153 @@
+"""``theta.save``: a state dict becomes a commit, without a file in between."""
+
+from __future__ import annotations
+
+import bisect
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from theta.paths import path_in_tree
+from theta.tensors import dtype_name
+from theta.tensors import is_tensor
+from theta.tensors import raw_bytes
+from theta_checkpoint.failure import Failure
+from theta_checkpoint.formats import pytorch_zip
+from theta_checkpoint.formats import safetensors
+from theta_checkpoint.layout import Checksum
+from theta_checkpoint.layout import Group
+from theta_checkpoint.layout import Value
+from theta_checkpoint.manifest import BadManifest
+from theta_checkpoint.manifest import Manifest
+from theta_checkpoint.manifest import is_manifest
+from theta_checkpoint.manifest import parse
+from theta_checkpoint.skeleton import Hole
+from theta_checkpoint.skeleton import Literal
+from theta_checkpoint.skeleton import Segment
+from theta_git import attributes
+from theta_git.commits import branch_ref
+from theta_git.commits import committed
+from theta_git.repository import Repository
+from theta_store.capture import captured
+from theta_store.capture import identified
+from theta_store.store import Store
+
+
+class NotTracked(Failure):
+    """The path is not a checkpoint's."""
+
+
+def save(
+    state_dict: Mapping[str, Any],
+    path: str | os.PathLike[str],
+    *,
+    message: str,
+    branch: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    repository: str | os.PathLike[str] = ".",
+) -> str:
+    """Commit a state dict as a checkpoint file; the id of the commit.
+
+    Args:
+        state_dict: names to tensors of torch or arrays of numpy; for PyTorch files also nested, with values
+            that JSON can express (epoch, learning rate).
+        path: of the checkpoint, from the folder ``repository``, tracked by theta. ``.safetensors`` files are
+            written as such, all others as torch.save does.
+        message: of the commit.
+        branch: the branch to commit to, created if there is none; the current one by default.
+        metadata: the ``__metadata__`` of a safetensors file.
+        repository: a folder of the repository.
+
+    The working tree stays as it is; on the current branch the index follows, so that the next commit keeps
+    what was saved. Only groups that are new are stored. Raises :class:`NotTracked`, ValueError for what the
+    format cannot hold, and :class:`theta_store.objects.StoreNotWritable`.
+    """
+    git = Repository(Path(repository))
+    place = path_in_tree(git, path)
+    if attributes.filters(_at_top(git), [place]).get(place) != "theta":
+        raise NotTracked(f"{place} is not tracked by theta; to track it, type: git theta track {place}")
+    source = _FileInMemory(state_dict, place, metadata or {})
+    ref = branch_ref(git, branch)
+    store = Store.at(git.theta_dir)
+    manifest = captured(source, identified(source), store, _earlier(git.blob(f"{ref}:{place}")))
+    return committed(git, ref, {place: bytes(manifest)}, message)
+
+
+def _at_top(git: Repository) -> Repository:
+    bare = git.line("rev-parse", "--is-bare-repository") == "true"
+    return git if bare else Repository(git.top)
+
+
+def _earlier(text: bytes | None) -> Manifest | None:
+    """The manifest of the version before, which new groups may lean on."""
+    try:
+        return parse(text) if text and is_manifest(text) else None
+    except BadManifest:
+        return None
+
+
+class _FileInMemory:
+    """The file that a state dict would be written as; see :class:`theta_checkpoint.layout.Source`."""
+
+    def __init__(self, state_dict: Mapping[str, Any], path: str, metadata: Mapping[str, str]) -> None:
+        leaves = dict(_leaves(state_dict))
+        tensors = {name: leaf for name, leaf in sorted(leaves.items()) if is_tensor(leaf)}
+        groups = [Group(name, dtype_name(leaf), tuple(leaf.shape), 0, 0) for name, leaf in tensors.items()]
+        values = [Value(name, json.dumps(leaf)) for name, leaf in sorted(leaves.items()) if name not in tensors]
+        values += [Value(f"{safetensors.METADATA}/{key}", json.dumps(text)) for key, text in sorted(metadata.items())]
+        written = safetensors.written if path.endswith(".safetensors") else pytorch_zip.written
+        segments = written(groups, (), values)
+        self._pieces = [_piece(segment, tensors) for segment in segments]
+        self._starts = _starts(self._pieces)
+        self.size = self._starts.pop()
+        for index, segment in enumerate(segments):
+            if isinstance(segment, Checksum):
+                self._pieces[index] = memoryview(self._crc(segment).to_bytes(4, "little"))
+
+    def read(self, offset: int, length: int) -> bytes:
+        """See :meth:`theta_checkpoint.layout.Source.read`."""
+        end = min(offset + length, self.size)
+        parts = []
+        index = bisect.bisect_right(self._starts, offset) - 1
+        while offset < end:
+            inside = offset - self._starts[index]
+            part = self._pieces[index][inside : inside + end - offset]
+            parts.append(part)
+            offset += len(part)
+            index += 1
+        return b"".join(parts)
+
+    def _crc(self, checksum: Checksum) -> int:
+        ((start, end),) = checksum.ranges
+        return zlib.crc32(self.read(start, end - start))
+
+
+def _leaves(state_dict: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in state_dict.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}/")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _piece(segment: Segment, tensors: Mapping[str, Any]) -> memoryview:
+    match segment:
+        case Literal(data):
+            return memoryview(data)
+        case Hole(name):
+            return raw_bytes(tensors[name])
+        case Checksum():
+            return memoryview(bytes(segment.length))
+
+
+def _starts(pieces: Sequence[memoryview]) -> list[int]:
+    """Where each piece begins, and where the last one ends."""
+    starts = [0]
+    for piece in pieces:
+        starts.append(starts[-1] + len(piece))
+    return starts

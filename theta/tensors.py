@@ -1,0 +1,56 @@
+"""Tensors of torch and arrays of numpy as raw little-endian bytes, and back."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+from typing import Any
+
+from theta_checkpoint.dtypes import DTYPES
+
+if TYPE_CHECKING:
+    import torch
+
+_BY_NUMPY_NAME = {dtype.numpy: dtype.name for dtype in DTYPES.values()}
+
+
+def is_tensor(value: object) -> bool:
+    """Whether a value is a tensor of torch or an array of numpy; imports neither."""
+    torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
+    return bool(torch and isinstance(value, torch.Tensor)) or bool(numpy and isinstance(value, numpy.ndarray))
+
+
+def dtype_name(tensor: Any) -> str:
+    """The key of DTYPES; raises ValueError for an element type that no checkpoint holds."""
+    name = getattr(tensor.dtype, "name", "") or str(tensor.dtype).removeprefix("torch.")
+    if name not in _BY_NUMPY_NAME:
+        raise ValueError(f"tensors of {tensor.dtype} cannot be saved")
+    return _BY_NUMPY_NAME[name]
+
+
+def raw_bytes(tensor: Any) -> memoryview:
+    """The elements in C order, little-endian; shares the tensor's memory where it is so already."""
+    import numpy
+
+    if not isinstance(tensor, numpy.ndarray):
+        import torch
+
+        return memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    ordered = numpy.ascontiguousarray(tensor).reshape(-1)
+    if ordered.dtype.byteorder == ">":
+        ordered = ordered.astype(ordered.dtype.newbyteorder("<"))
+    return ordered.view(numpy.uint8).data
+
+
+def torch_tensor(raw: bytes, dtype: str, shape: tuple[int, ...], strides: tuple[int, ...] | None) -> torch.Tensor:
+    """The tensor in these bytes, in memory of its own; ``strides`` in elements. Raises ValueError."""
+    import torch
+
+    kind = getattr(torch, DTYPES[dtype].numpy)
+    flat = torch.frombuffer(bytearray(raw), dtype=kind) if raw else torch.empty(0, dtype=kind)
+    if strides is None:
+        return flat.reshape(shape)
+    last = sum((extent - 1) * step for extent, step in zip(shape, strides, strict=True))
+    if 0 not in shape and last >= flat.numel():
+        raise ValueError(f"shape {shape} with strides {strides} does not lie in {flat.numel()} elements")
+    return flat.as_strided(shape, strides)

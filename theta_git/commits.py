@@ -1,0 +1,87 @@
+"""Commits made without the working tree."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from theta_checkpoint.failure import Failure
+from theta_git.repository import GitFailed
+from theta_git.repository import Repository
+
+
+class NoBranch(Failure):
+    """There is no branch to commit to."""
+
+
+def branch_ref(repository: Repository, branch: str | None) -> str:
+    """The full name of a branch, the current one by default; raises :class:`NoBranch` for a detached HEAD."""
+    if branch:
+        return f"refs/heads/{branch}"
+    done = repository.finished("symbolic-ref", "--quiet", "HEAD")
+    if done.returncode:
+        raise NoBranch("HEAD is detached; name a branch to commit to")
+    return done.stdout.decode(errors="surrogateescape").strip()
+
+
+def committed(repository: Repository, ref: str, files: Mapping[str, bytes], message: str) -> str:
+    """Commit files, given as what git stores, on top of a branch; the id of the commit.
+
+    Nobody else's commit is lost: it fails if the branch moves meanwhile. On the current branch the index
+    follows for these files, unless something else is staged for them. The working tree is left alone.
+    """
+    parent = repository.finished("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}").stdout.decode().strip()
+    blobs = {path: _blob(repository, content) for path, content in files.items()}
+    with tempfile.TemporaryDirectory(dir=repository.common_dir, prefix="theta-index.") as folder:
+        scratch = {"GIT_INDEX_FILE": os.path.join(folder, "index")}
+        _git(repository, scratch, "read-tree", *([parent] if parent else ["--empty"]))
+        _git(repository, scratch, "update-index", "-z", "--index-info", stdin=_entries(blobs))
+        tree = _git(repository, scratch, "write-tree").decode().strip()
+    parents = ["-p", parent] if parent else []
+    commit = repository.output("commit-tree", tree, *parents, stdin=message.encode()).decode().strip()
+    current = repository.finished("symbolic-ref", "--quiet", "HEAD").stdout.decode(errors="surrogateescape").strip()
+    follow = _unstaged(repository, parent, blobs) if current == ref else {}
+    subject = message.partition("\n")[0]
+    repository.output("update-ref", "-m", f"theta.save: {subject}", ref, commit, parent or "0" * len(commit))
+    if follow:
+        repository.output("update-index", "-z", "--index-info", stdin=_entries(follow))
+    return commit
+
+
+def _unstaged(repository: Repository, parent: str, blobs: Mapping[str, str]) -> dict[str, str]:
+    """Those paths whose index entry is as in the parent commit."""
+    if repository.line("rev-parse", "--is-bare-repository") == "true":
+        return {}
+    before = _ids(repository, [f"{parent}:{path}" for path in blobs])
+    staged = _ids(repository, [f":{path}" for path in blobs])
+    return {path: blob for (path, blob), old, now in zip(blobs.items(), before, staged, strict=True) if old == now}
+
+
+def _ids(repository: Repository, names: list[str]) -> list[str | None]:
+    done = [repository.finished("rev-parse", "--verify", "--quiet", name) for name in names]
+    return [one.stdout.decode().strip() or None for one in done]
+
+
+def _blob(repository: Repository, content: bytes) -> str:
+    return repository.output("hash-object", "-w", "--stdin", "--no-filters", stdin=content).decode().strip()
+
+
+def _entries(blobs: Mapping[str, str]) -> bytes:
+    return b"".join(b"100644 %b\t%b\0" % (blob.encode(), os.fsencode(path)) for path, blob in blobs.items())
+
+
+def _git(repository: Repository, environment: Mapping[str, str], *arguments: str, stdin: bytes = b"") -> bytes:
+    done = subprocess.run(
+        ["git", *arguments],
+        cwd=Path(repository.folder),
+        env={**os.environ, **environment},
+        input=stdin,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        raise GitFailed(arguments, done.stderr.decode(errors="replace"))
+    return done.stdout

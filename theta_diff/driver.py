@@ -6,6 +6,7 @@ in the repository where that helps, and exit code 0.
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -78,4 +79,5 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    gc.disable()  # a process this short only loses by collecting: a quarter of its time at 20,000 groups
     sys.exit(main(sys.argv[1:]))

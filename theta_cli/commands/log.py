@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 from theta_cli.json_output import add_json_option
 from theta_cli.json_output import print_json
@@ -75,7 +75,7 @@ def entries(repository: Repository, args: Namespace) -> Iterator[Entry]:
     start = blob_at(repository, args.drift_from, args.path) if args.drift_from else None
     known = versions(repository, [start, *blobs(found)], args.pattern)
     objects = ObjectStore(repository.theta_dir / "objects")
-    place = cache(lambda oid: located(known[oid], objects))
+    place = lru_cache(maxsize=4)(lambda oid: located(known[oid], objects))
     for step in found:
         parent = step.old[0] if step.old else None
         comparison = compared_tensors(known[parent].groups, known[step.new].groups)

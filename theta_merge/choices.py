@@ -18,6 +18,9 @@ from theta_merge.decide import Decision
 from theta_merge.decide import described_state
 from theta_merge.decide import side_name
 
+ROWS = "rows"
+"""``rows=common``: of tensors that one side gave more or fewer rows, merge the rows that all versions have"""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -44,7 +47,10 @@ class Choice:
 def choice(name: str, given: Mapping[str, object], sides: int) -> Choice:
     """The choice of a strategy by name for merges of ``sides`` versions; raises :class:`MergeError`."""
     found = strategy(name)
-    options = parse_options(found, {key: value for key, value in given.items() if key != found.side_data})
+    if given.get(ROWS, "common") != "common":
+        raise MergeError(f"option 'rows' takes common, not {given[ROWS]!r}")
+    own = {key: value for key, value in given.items() if key not in (found.side_data, ROWS)}
+    options = parse_options(found, own)
     check_sides(found, options, sides)
     return Choice(found, options, dict(given))
 
@@ -77,7 +83,23 @@ def obstacle(choice: Choice, conflict: Decision) -> str | None:
         return f"{choice.strategy.name} needs every side to have it"
     if choice.strategy.needs_base and conflict.base is None:
         return f"{choice.strategy.name} needs the common ancestor, which lacks it"
-    if len({tensor.shape for tensor in tensors}) > 1:
-        return f"the shapes differ: {' and '.join(dict.fromkeys(map(described_state, tensors)))}; take one side"
+    if len({tensor.shape for tensor in tensors}) > 1 and not (ROWS in choice.given and resized_side(conflict)):
+        return _shapes(conflict, tensors)
     odd = next((tensor.dtype for tensor in tensors if DTYPES[tensor.dtype].kind != "float"), None)
     return f"{odd} values are never averaged; take one side" if odd else None
+
+
+def resized_side(conflict: Decision) -> Tensor | None:
+    """The one side that has another number of rows than base and all other sides; None where it is not so."""
+    base = conflict.base
+    sides = [state for state in conflict.sides if isinstance(state, Tensor)]
+    if not isinstance(base, Tensor) or not base.shape or len({state.shape[1:] for state in (base, *sides)}) > 1:
+        return None
+    resized = [state for state in sides if state.shape != base.shape]
+    return resized[0] if len(resized) == 1 else None
+
+
+def _shapes(conflict: Decision, tensors: Sequence[Tensor]) -> str:
+    shapes = f"the shapes differ: {' and '.join(dict.fromkeys(map(described_state, tensors)))}"
+    hint = ", or merge the common rows with -X rows=common" if resized_side(conflict) else ""
+    return f"{shapes}; take one side{hint}"

@@ -25,6 +25,7 @@ from strategies.contract import options_of_sides
 from strategies.survey import surveyed
 from theta_checkpoint.dtypes import DTYPES
 from theta_checkpoint.layout import element_count
+from theta_merge.choices import resized_side
 from theta_merge.outcome import BASE
 from theta_merge.outcome import Computed
 from theta_merge.outcome import sides_of
@@ -38,6 +39,9 @@ from theta_store.chunks import chunk_ranges
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# Groups are computed side by side, a core each: threads within one would only wait for one another, and its sums
+# would depend on their number.
+torch.set_num_threads(1)
 # Values arrive as read-only arrays; no strategy writes to its inputs.
 warnings.filterwarnings("ignore", message=".*is not writable", category=UserWarning)
 
@@ -63,7 +67,7 @@ class Computer:
             for slices, place in self._slices(group, length // DTYPES[target.dtype].itemsize):
                 yield _raw(self._merged(group, slices, place))
             return
-        whole = self._merged(group, self._whole(group), Context(group.conflict.name))
+        whole = self._merged_rows(group) if resized_side(group.conflict) else self._merged_whole(group)
         data = _raw(whole.reshape(target.shape).permute(storage_axes(target.shape, target.strides)))
         for start, size in chunk_ranges(len(data), length):
             yield data[start : start + size]
@@ -95,6 +99,19 @@ class Computer:
 
     def _array(self, version: int, name: str) -> torch.Tensor:
         return tensor_of(values.array(self._checkpoint(version), name))
+
+    def _merged_whole(self, group: Computed) -> torch.Tensor:
+        return self._merged(group, self._whole(group), Context(group.conflict.name))
+
+    def _merged_rows(self, group: Computed) -> torch.Tensor:
+        """The rows that all versions have, merged, and behind them those that only one has."""
+        versions = self._whole(group)
+        common = min(len(version) for version in versions if version is not None)
+        cut = [None if version is None else version[:common] for version in versions]
+        merged_rows = self._merged(group, cut, Context(group.conflict.name))
+        rows = group.state.shape[0]
+        more = [version[common:] for version in versions if version is not None and len(version) == rows > common]
+        return torch.cat([merged_rows, *(rest.to(merged_rows.dtype) for rest in more)])
 
     def _versions(self, group: Computed) -> list[int]:
         """Base and the sides that count, as numbers of :attr:`checkpoints`."""
@@ -155,7 +172,8 @@ def _has(group: Computed, version: int) -> bool:
 def _in_slices(group: Computed) -> bool:
     """Whether the group may be computed a slice at a time; slices run in C order."""
     strategy = group.choice.strategy
-    return strategy.elementwise(group.choice.options) and not strategy.side_data and not group.state.strides
+    whole = strategy.side_data or group.state.strides or resized_side(group.conflict)
+    return strategy.elementwise(group.choice.options) and not whole
 
 
 def torch_dtype(dtype: str) -> torch.dtype:

@@ -14,6 +14,7 @@ from theta_checkpoint.manifest import TiedTensor
 from theta_checkpoint.new_structure import CannotWrite
 from theta_merge.choices import Choice
 from theta_merge.choices import obstacle
+from theta_merge.choices import resized_side
 from theta_merge.decide import Decision
 from theta_merge.decide import decided_groups
 from theta_merge.decide import decided_values
@@ -183,7 +184,8 @@ def _target(decision: Decision) -> Tensor:
     changed = list(dict.fromkeys(state.dtype for state in states if state.dtype != base))
     first = states[0]
     dtype = changed[0] if len(changed) == 1 else first.dtype
-    return Tensor(decision.name, dtype, first.shape, "", first.strides)
+    resized = resized_side(decision)
+    return Tensor(decision.name, dtype, resized.shape if resized else first.shape, "", first.strides)
 
 
 def _kept_in_ours(groups: dict[str, Taken | Computed], versions: Versions, why: str) -> Iterable[Open]:

@@ -100,7 +100,7 @@ def _leaf(screen: Screen, row: Row) -> str:
     else:
         columns = [what_happened(conflict)]
     if one := screen.settled.get(row.key):
-        columns.append(f"→ {one}")
+        columns.insert(0, f"→ {one}")
     return "  ".join(columns)
 
 

@@ -26,11 +26,16 @@ class Row:
 
 
 def rows(names: Sequence[str], folded: Collection[str] = ()) -> list[Row]:
-    """The tree of sorted names, line by line; modules in ``folded`` do not show what is in them.
+    """The tree of names, line by line, layer 2 before layer 10; modules in ``folded`` do not show what is in them.
 
     A module with one entry takes no line of its own.
     """
-    return list(_rows(tuple(names), "", 0, folded))
+    return list(_rows(tuple(sorted(names, key=_natural)), "", 0, folded))
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """What names are sorted by: numbers by their value."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _rows(names: tuple[str, ...], prefix: str, depth: int, folded: Collection[str]) -> Iterator[Row]:

@@ -139,3 +139,18 @@ def test_other_formats_on_each_side(repo: Path, git: Git, monkeypatch: pytest.Mo
     git("commit", "-qam", "ours")
     found = merged(git)
     assert {name: tensor.unique().item() for name, tensor in found.items()} == {"a": 2.0, "b": 1.0}
+
+
+def test_the_common_rows_of_a_grown_vocabulary(repo: Path, git: Git, run: Run) -> None:
+    base = torch.zeros(4, 3)
+    grown = torch.cat([base + 1, torch.full((2, 3), 9.0)])
+    fork(git, {"embed": base}, {"embed": grown}, {"embed": base + 3})
+    done = run("git", "merge", "side", env={"GIT_THETA_STRATEGY": "average"})
+    assert "the shapes differ: F32[4,3] and F32[6,3]" in done.stderr
+    assert "-X rows=common" in done.stderr
+    git("merge", "--abort")
+    env = {"GIT_THETA_STRATEGY": "average", "GIT_THETA_OPTIONS": "rows=common"}
+    done = run("git", "merge", "--no-edit", "side", env=env)
+    assert done.returncode == 0, done.stderr
+    found = torch.load("m.pt", weights_only=True)["embed"]
+    assert found.equal(torch.cat([base + 2, torch.full((2, 3), 9.0)]))

@@ -1,0 +1,137 @@
+"""The full-screen menu as data: what keys do, and what is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from strategies.contract import MergeError
+from tests.theta_merge.manifests import manifest
+from theta_merge.decide import decided_groups
+from theta_merge.facts import Facts
+from theta_merge.full_menu import after
+from theta_merge.screen import Mode
+from theta_merge.screen import Screen
+from theta_merge.screen_text import text
+from theta_merge.session import Session
+
+NAMES = ("enc.0.w", "enc.1.w", "gone", "head")
+ENTER, ESCAPE = "c-m", "escape"
+
+
+@pytest.fixture
+def screen() -> Screen:
+    base, ours, theirs = (manifest(dict.fromkeys(NAMES, content)) for content in "012")
+    theirs = manifest({name: "2" for name in NAMES if name != "gone"})
+    session = Session(tuple(decided_groups(base, [ours, theirs])))
+    return Screen("m.pt", session, {name: Facts((0.021, 0.4), 0.31) for name in NAMES})
+
+
+def pressed(screen: Screen, *keys: str) -> Screen:
+    for key in keys:
+        screen = after(screen, key, key if len(key) == 1 else "")
+    return screen
+
+
+def shown(screen: Screen, width: int = 100, height: int = 24) -> str:
+    lines = ["".join(piece for _, piece in line) for line in text(screen, width, height)]
+    assert len(lines) == height
+    assert max(map(len, lines)) <= width
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def settled(screen: Screen) -> dict[str, str]:
+    return {name: str(one) for name, one in screen.settled.items()}
+
+
+def test_the_tree_shows_what_each_side_did(screen: Screen) -> None:
+    drawn = shown(screen)
+    assert "0 / 4 settled" in drawn
+    assert ">· - enc." in drawn
+    assert "F32[2,3]  ≈ 2.1 %  ≈ 40 %  cos 0.31" in drawn
+    assert "ours changed it, theirs deleted it" in drawn
+
+
+def test_a_module_is_settled_at_once(screen: Screen) -> None:
+    screen = pressed(screen, ENTER, "down", ENTER)
+    assert settled(screen) == {"enc.0.w": "take-theirs", "enc.1.w": "take-theirs"}
+    assert "take-theirs for 2 groups" in shown(screen)
+    assert " ✓ - enc." in shown(pressed(screen, "down"))
+    assert "→ take-theirs" in shown(screen)
+
+
+def test_options_are_typed(screen: Screen) -> None:
+    screen = pressed(screen, "down", ENTER, "down", "down", "down", "e", *"weights=1,3", ENTER)
+    assert settled(screen) == {"enc.0.w": "average weights=1,3"}
+
+
+def test_wrong_options_are_refused_and_can_be_corrected(screen: Screen) -> None:
+    screen = pressed(screen, "down", ENTER, "down", "down", "down", "e", *"weight5")
+    with pytest.raises(MergeError, match="did you mean"):
+        pressed(screen, ENTER)
+    assert pressed(screen, "backspace").text == "weight"
+    assert pressed(screen, ESCAPE).mode is Mode.CHOOSE
+
+
+def test_all_that_a_filter_shows_is_settled_at_once(screen: Screen) -> None:
+    screen = pressed(screen, "/", *"1.", ENTER)
+    assert "1 of 4 shown" in shown(screen)
+    assert settled(pressed(screen, "a", ENTER)) == {"enc.1.w": "take-ours"}
+    assert len(pressed(screen, ESCAPE).shown) == 4
+
+
+def test_the_kind_of_conflict_filters(screen: Screen) -> None:
+    assert pressed(screen, "k").shown == ["enc.0.w", "enc.1.w", "head"]
+    assert pressed(screen, "k", "k", "k").shown == ["gone"]
+    chosen = pressed(screen, ENTER, ENTER, "k", "k", "k", "k")
+    assert chosen.shown == ["gone", "head"]
+
+
+def test_nothing_shown_is_nothing_to_choose(screen: Screen) -> None:
+    screen = pressed(screen, "/", *"zzz", ENTER, "a")
+    assert "nothing is shown" in shown(screen)
+    assert screen.mode is Mode.BROWSE
+
+
+def test_a_strategy_that_fits_only_some_settles_those(screen: Screen) -> None:
+    screen = pressed(screen, "a")
+    assert [strategy.name for strategy in screen.offered] == ["take-ours", "take-theirs", "take-base"]
+    assert len(settled(pressed(screen, ENTER))) == 4
+
+
+def test_undo_redo_and_reopen(screen: Screen) -> None:
+    done = pressed(screen, ENTER, ENTER)
+    assert settled(pressed(done, "u")) == {}
+    assert settled(pressed(done, "u", "r")) == settled(done)
+    assert settled(pressed(done, "down", "o")) == {"enc.1.w": "take-ours"}
+    with pytest.raises(MergeError, match="nothing to undo"):
+        pressed(screen, "u")
+
+
+def test_folding(screen: Screen) -> None:
+    assert len(pressed(screen, "left").rows) == 3
+    assert len(pressed(screen, "left", "right").rows) == 5
+    assert pressed(screen, "down", "left").cursor == 0
+
+
+def test_the_choices_are_saved_as_a_recipe(screen: Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    screen = pressed(screen, ENTER, ENTER, "w", *"r.toml", ENTER)
+    assert "wrote r.toml" in shown(screen)
+    assert (tmp_path / "r.toml").read_text() == '[[rule]]\nmatch = "enc.*"\nstrategy = "take-ours"\n'
+
+
+def test_help_and_narrow_terminals(screen: Screen) -> None:
+    assert "estimates from sketches" in shown(pressed(screen, "?"))
+    assert pressed(screen, "?", "x").mode is Mode.BROWSE
+    assert ">· - enc." in shown(screen, 60, 15)
+
+
+def test_a_long_list_scrolls_with_the_cursor() -> None:
+    names = [f"layer.{number}.w" for number in range(1000)]
+    base, ours, theirs = (manifest(dict.fromkeys(names, content)) for content in "012")
+    session = Session(tuple(decided_groups(base, [ours, theirs])))
+    screen = Screen("m.pt", session, dict.fromkeys(names, Facts((None, None))))
+    assert "999.w" in shown(pressed(screen, "end"))
+    assert "0.w" in shown(pressed(screen, "end", "home"))

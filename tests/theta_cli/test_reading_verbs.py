@@ -163,7 +163,7 @@ def test_fsck_finds_damaged_objects(committed: Path, capsys: Printed) -> None:
     assert run("fsck", []) == 1
     findings = _document("fsck", printed=capsys)["findings"]
     assert {finding["kind"] for finding in findings} == {"object", "corrupt"}
-    assert any("group a" in finding["message"] for finding in findings)
+    assert any(finding["message"].startswith("group ") for finding in findings)
     assert run("fsck", ["--connectivity-only"]) == 0
 
 

@@ -15,11 +15,13 @@ from collections.abc import Mapping
 
 from theta_cli.verbs import summaries
 from theta_git.configuration import Setting
+from theta_git.programs import QUOTE
+from theta_git.programs import command
+from theta_git.programs import function
 
 SECTIONS = ("filter.theta", "diff.theta", "merge.theta", "mergetool.theta")
 
 _INTERPRETER = re.compile(r"""if \[ -x '((?:[^']|'"'"')+)' \]; then """)
-_QUOTE = """'"'"'"""
 
 
 def wanted(interpreter: str) -> dict[str, str]:
@@ -28,11 +30,11 @@ def wanted(interpreter: str) -> dict[str, str]:
     A merge section with a name and no driver is fatal to git, so the driver comes first.
     """
     values = {
-        "filter.theta.process": _command(interpreter, "-m theta_filter.process", "filter-process"),
+        "filter.theta.process": command(interpreter, "-m theta_filter.process", "filter-process"),
         "filter.theta.clean": _expanded(interpreter, "-m theta_filter.oneshot clean", "clean", "%f"),
         "filter.theta.smudge": _expanded(interpreter, "-m theta_filter.oneshot smudge", "smudge", "%f"),
         "filter.theta.required": "true",
-        "diff.theta.command": _function(_command(interpreter, "-m theta_diff.driver", "diff-driver", '"$@"')),
+        "diff.theta.command": function(command(interpreter, "-m theta_diff.driver", "diff-driver", '"$@"')),
         "merge.theta.driver": _expanded(
             interpreter, "-m theta_merge.driver", "merge-driver", "%O %A %B %L %P %S %X %Y"
         ),
@@ -42,16 +44,11 @@ def wanted(interpreter: str) -> dict[str, str]:
     if "mergetool" in summaries():
         sides = '"$BASE" "$LOCAL" "$REMOTE" "$MERGED"'
         # git evaluates it in its own shell, which an exec would end
-        values["mergetool.theta.cmd"] = _command(
+        values["mergetool.theta.cmd"] = command(
             interpreter, "-m theta_cli.main mergetool", "mergetool", sides, start=""
         )
         values["mergetool.theta.trustexitcode"] = "true"
     return values
-
-
-def hook(interpreter: str) -> str:
-    """The pre-push hook's command, to which its arguments are appended."""
-    return _function(_command(interpreter, "-m theta_cli.pre_push", "pre-push", '"$@"'))
 
 
 def interpreter() -> str:
@@ -68,7 +65,7 @@ def is_ours(key: str, value: str) -> bool:
 def interpreter_in(value: str) -> str | None:
     """The interpreter that a value of ours names."""
     found = _INTERPRETER.match(value.removeprefix("f() { "))
-    return found[1].replace(_QUOTE, "'").replace("%%", "%") if found else None
+    return found[1].replace(QUOTE, "'").replace("%%", "%") if found else None
 
 
 def effective(settings: Iterable[Setting]) -> dict[str, Setting]:
@@ -94,17 +91,6 @@ def health(settings: Mapping[str, Setting]) -> list[str]:
     ]
 
 
-def _command(interpreter: str, ours: str, fallback: str, arguments: str = "", start: str = "exec ") -> str:
-    python = "'" + interpreter.replace("'", _QUOTE) + "'"
-    rest = f" {arguments}" if arguments else ""
-    return f"if [ -x {python} ]; then {start}{python} -E -P {ours}{rest}; else {start}git-theta {fallback}{rest}; fi"
-
-
 def _expanded(interpreter: str, ours: str, fallback: str, placeholders: str) -> str:
     """A command in which git replaces what begins with a percent sign."""
-    return _command(interpreter.replace("%", "%%"), ours, fallback, placeholders)
-
-
-def _function(command: str) -> str:
-    """A shell function and its call, to which git appends the arguments."""
-    return f"f() {{ {command}; }}; f"
+    return command(interpreter.replace("%", "%%"), ours, fallback, placeholders)

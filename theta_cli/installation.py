@@ -11,6 +11,7 @@ from theta_checkpoint.failure import Failure
 from theta_cli import drivers
 from theta_git import configuration
 from theta_git import hooks
+from theta_git import programs
 from theta_git.configuration import Scope
 from theta_git.configuration import Setting
 from theta_git.hooks import State
@@ -77,7 +78,7 @@ def installed_if_needed(repository: Repository) -> str | None:
 
 def install_hook(repository: Repository, scope: Scope) -> None:
     """Let git run the pre-push hook; where a foreign hook is in its place, tell how both can run."""
-    hook = hooks.install(repository, scope, drivers.hook(drivers.interpreter()))
+    hook = hooks.install(repository, scope, programs.hook(drivers.interpreter()))
     if hook.state == State.FOREIGN:
         print(
             f"theta: {hook.path} is not theta's and was left alone; so that objects go with each push, "

@@ -33,7 +33,8 @@ class Downloads:
             why = str(error)
         if why:
             self.failed = True
-            print(f"theta: {len(lacking)} objects are not here: {why}\ntheta: manifests are left in place of files; later: git theta pull", file=sys.stderr)
+            print(f"theta: {len(lacking)} objects are not here: {why}", file=sys.stderr)
+            print("theta: manifests are left in place of files; later, type: git theta pull", file=sys.stderr)
 
     def _failure(self, lacking: list[str]) -> str | None:
         from theta_store.remotes.chosen import default_remote

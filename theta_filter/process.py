@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
@@ -15,6 +16,8 @@ from theta_filter.clean import cleaned
 from theta_filter.clone import Clone
 from theta_filter.download import Downloads
 from theta_filter.smudge import smudged
+from theta_git import hooks
+from theta_git import programs
 from theta_git.pktline import PacketReader
 from theta_git.pktline import PacketWriter
 from theta_git.repository import Repository
@@ -35,6 +38,9 @@ class FilterProcess:
     """content by path, for what git will ask again"""
     announced: set[str] = field(default_factory=set)
     """delayed paths that git has been told of"""
+
+    guarded: bool = False
+    """whether the pre-push hook has been seen to"""
 
     def __post_init__(self) -> None:
         self.downloads = Downloads(self.clone)
@@ -82,6 +88,14 @@ class FilterProcess:
             return
         _warn(path, result.warning)
         self._send(path, iter([result.content]))
+        self._guard_pushes()
+
+    def _guard_pushes(self) -> None:
+        """See that what was added here will be pushed: a fresh clone has no hook files (git before 2.54)."""
+        if not self.guarded:
+            self.guarded = True
+            with contextlib.suppress(Failure, OSError):
+                hooks.install_if_free(self.clone.repository, programs.hook(sys.executable))
 
     def _smudge(self, request: dict[str, str]) -> None:
         path = request["pathname"]

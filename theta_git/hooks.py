@@ -73,6 +73,15 @@ def install(repository: Repository, scope: Scope, command: str) -> Hook:
     return Hook(State.FILE, path)
 
 
+def install_if_free(repository: Repository, command: str) -> None:
+    """Install the hook file in a repository that has none, as a fresh clone has none, where git needs one."""
+    path = repository.common_dir / "hooks" / EVENT
+    if path.exists() or repository.config("core.hooksPath") is not None:
+        return
+    if version(repository) < CONFIGURABLE_SINCE:
+        _write_script(path, command)
+
+
 def is_installed(repository: Repository) -> bool:
     """Whether our hook runs before each push."""
     if version(repository) >= CONFIGURABLE_SINCE and repository.config(f"{SECTION}.command"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -13,7 +14,7 @@ from theta_git import attributes
 from theta_git.attributes import Line
 from theta_git.repository import Repository
 
-_OF_GIT = (".gitattributes", ".gitignore", ".gitmodules", ".gitkeep", ".mailmap")
+_OF_GIT = (".gitattributes", ".gitignore", ".gitmodules", ".mailmap")
 
 
 class Claimed(Failure):
@@ -32,7 +33,7 @@ class NotTrackable(Failure):
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """What tracking a pattern found and did."""
+    """What tracking or untracking a pattern found and did."""
 
     pattern: str
     changed: bool
@@ -47,35 +48,14 @@ def track(repository: Repository, arguments: Sequence[str]) -> list[Tracked]:
     Nothing is written unless all of them can be tracked.
     """
     patterns = [pattern_of(argument) for argument in arguments]
-    files = [_matching(repository, pattern) for pattern in patterns]
-    for pattern, matches in zip(patterns, files, strict=True):
-        _check_unclaimed(repository, pattern, matches)
-    before = _read()
-    text = before
-    done = []
-    for pattern, matches in zip(patterns, files, strict=True):
-        after = attributes.with_pattern(text, pattern)
-        done.append(Tracked(pattern, after != text, tuple(matches)))
-        text = after
-    if text != before:
-        _write(text)
-        _touch(repository, [file for tracked in done if tracked.changed for file in tracked.files])
-    return done
+    for pattern in patterns:
+        _check_unclaimed(repository, pattern)
+    return _edited(repository, patterns, attributes.with_pattern)
 
 
 def untrack(repository: Repository, arguments: Sequence[str]) -> list[Tracked]:
     """Take the lines of these patterns out of the current folder's .gitattributes."""
-    before = _read()
-    text = before
-    done = []
-    for pattern in map(pattern_of, arguments):
-        after = attributes.without_pattern(text, pattern)
-        done.append(Tracked(pattern, after != text, tuple(_matching(repository, pattern))))
-        text = after
-    if text != before:
-        _write(text)
-        _touch(repository, [file for tracked in done if tracked.changed for file in tracked.files])
-    return done
+    return _edited(repository, [pattern_of(argument) for argument in arguments], attributes.without_pattern)
 
 
 def tracked_lines(repository: Repository) -> list[Line]:
@@ -113,11 +93,25 @@ def _matching(repository: Repository, pattern: str) -> list[str]:
     return [name for name in names if os.path.isfile(name)]
 
 
-def _check_unclaimed(repository: Repository, pattern: str, files: Sequence[str]) -> None:
+def _check_unclaimed(repository: Repository, pattern: str) -> None:
     """The pattern's own text is asked about as if it were a path: what is at least as general matches it too."""
-    for path, name in attributes.filters(repository, [pattern, *files]).items():
+    for path, name in attributes.filters(repository, [pattern, *_matching(repository, pattern)]).items():
         if name != "theta":
             raise Claimed(path, name, attributes.setting_line(repository, Path(path).absolute(), name))
+
+
+def _edited(repository: Repository, patterns: Sequence[str], edit: Callable[[str, str], str]) -> list[Tracked]:
+    """What ``edit``, applied for each pattern to the text of .gitattributes, did to it."""
+    before = text = _read()
+    done = []
+    for pattern in patterns:
+        after = edit(text, pattern)
+        done.append(Tracked(pattern, after != text, tuple(_matching(repository, pattern))))
+        text = after
+    if text != before:
+        _write(text)
+        _touch(repository, [file for tracked in done if tracked.changed for file in tracked.files])
+    return done
 
 
 def _touch(repository: Repository, files: Sequence[str]) -> None:

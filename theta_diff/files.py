@@ -11,8 +11,8 @@ from pathlib import Path
 
 from theta_checkpoint.failure import Failure
 from theta_diff import json_report
-from theta_diff.colours import CHOICES
-from theta_diff.colours import palette
+from theta_diff import presentation
+from theta_diff import thresholds
 from theta_diff.report import Detail
 from theta_diff.report import Report
 from theta_diff.report import reported
@@ -20,8 +20,6 @@ from theta_diff.sides import Side
 from theta_diff.sides import from_file
 from theta_diff.sides import from_manifest
 from theta_diff.sides import manifest_in_file
-from theta_diff.terminal import joined
-from theta_diff.terminal import lines
 from theta_git.repository import Repository
 
 
@@ -37,34 +35,43 @@ def _side(path: Path) -> Side:
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="theta-diff", description="Show what differs between two checkpoint files.")
+    parser = ArgumentParser(
+        prog="theta-diff",
+        description="Show what differs between two checkpoint files.",
+        epilog="Exit code: 0 equal, 1 different, 2 trouble; with --fail-on 1 only if a rule is broken.",
+    )
     parser.add_argument("old", type=Path, metavar="OLD")
     parser.add_argument("new", type=Path, metavar="NEW")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    parser.add_argument("--color", choices=CHOICES, default="auto", help="when to colour (default: as git would)")
+    presentation.add_options(parser)
     return parser
 
 
-def _printed(report: Report, options: Namespace) -> str:
+def _shown(report: Report, options: Namespace) -> str:
     if options.json:
         return json_report.text(report) + "\n"
-    return joined(lines(report, palette(options.color)))
+    return presentation.text(options, [(None, report)])
+
+
+def _run(options: Namespace) -> int:
+    rules = [thresholds.rule(text) for text in options.fail_on]
+    report = report_of(options.old, options.new, Detail.HISTOGRAMS if options.html else Detail.EXACT)
+    sys.stdout.buffer.write(_shown(report, options).encode("utf-8", "backslashreplace"))
+    sys.stdout.flush()
+    broken = presentation.offences(rules, [(None, report)])
+    sys.stderr.write("".join(f"{line}\n" for line in broken))
+    return int(bool(broken) if rules else not report.comparison.is_empty)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command: 0 equal, 1 different, 2 trouble, as diff does."""
     options = _parser().parse_args(arguments)
     try:
-        report = report_of(options.old, options.new)
-        sys.stdout.buffer.write(_printed(report, options).encode("utf-8", "backslashreplace"))
-        sys.stdout.flush()
+        return _run(options)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 2
     except (OSError, Failure) as error:
         print(f"theta-diff: {error}", file=sys.stderr)
-        return 2
-    return 0 if report.comparison.is_empty else 1
+    return 2
 
 
 if __name__ == "__main__":

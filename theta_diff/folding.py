@@ -14,6 +14,7 @@ Item = TypeVar("Item")
 Part = str | tuple[int, ...]
 _Key = tuple[Hashable, tuple[Part, ...]]
 
+_MAX_RUNS = 6
 _NUMBER = re.compile(r"(?:(?<=^)|(?<=[./]))(0|[1-9][0-9]{0,8})(?=$|[./])")
 
 
@@ -76,12 +77,14 @@ def _parts(name: str) -> tuple[Part, ...]:
 
 
 def _numbers(numbers: tuple[int, ...]) -> str:
-    """``7``, ``{0..11}`` or ``{0..3,7}``."""
+    """``7``, ``{0..11}`` or ``{0..3,7}``; where that would be long ``{62 of 10..133}``."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][-1] + 1:
             runs[-1][1:] = [number]
         else:
             runs.append([number])
+    if len(runs) > _MAX_RUNS:
+        return f"{{{len(numbers)} of {numbers[0]}..{numbers[-1]}}}"
     text = ",".join("..".join(map(str, run)) for run in runs)
     return text if len(numbers) == 1 else f"{{{text}}}"

@@ -26,6 +26,7 @@ from theta_diff.tree import branches
 from theta_diff.wording import percent
 from theta_diff.wording import printable
 from theta_diff.wording import summary
+from theta_diff.wording import value_text
 
 _WORDS = {"+": "added", "-": "removed", "~": "modified", ">": "renamed"}
 _WIDTH, _HEIGHT = 260, 90
@@ -54,7 +55,7 @@ def _section(report: Report) -> Iterator[str]:
     if comparison.formats:
         yield _item("format: {} → {}".format(*comparison.formats))
     for value in comparison.values:
-        old, new = ("absent" if text is None else text for text in (value.old, value.new))
+        old, new = ("absent" if text is None else value_text(text) for text in (value.old, value.new))
         yield _item(f"{quoted(value.name)}: {old} → {new}")
     yield from (_item(fact.text) for fact in facts)
     yield from (_item(f"{name} is now tied to {owner}") for name, owner in comparison.tied)

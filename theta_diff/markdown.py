@@ -13,6 +13,7 @@ from theta_diff.rows import measures
 from theta_diff.rows import rows
 from theta_diff.wording import printable
 from theta_diff.wording import summary
+from theta_diff.wording import value_text
 
 _MANY = 20
 """rows from which the table is folded away"""
@@ -36,7 +37,7 @@ def _section(report: Report) -> Iterator[str]:
     if comparison.formats:
         sentences.insert(0, "format: {} → {}".format(*comparison.formats))
     for change in comparison.values:
-        old, new = (_code(value) if value is not None else "absent" for value in (change.old, change.new))
+        old, new = (_code(value_text(value)) if value is not None else "absent" for value in (change.old, change.new))
         sentences.append(f"{_code(change.name)}: {old} → {new}")
     sentences += [f"{_code(name)} is now tied to {_code(owner)}" for name, owner in comparison.tied]
     sentences += [f"{_code(name)} is no longer tied to {_code(owner)}" for name, owner in comparison.untied]

@@ -21,6 +21,7 @@ from theta_diff.tree import Branch
 from theta_diff.tree import branches
 from theta_diff.wording import printable
 from theta_diff.wording import summary
+from theta_diff.wording import value_text
 
 _MAX_NAME, _MAX_WHAT = 72, 32
 _FLAT = 8
@@ -85,7 +86,7 @@ def _heat(report: Report) -> Iterator[str]:
 def _value_line(change: ValueChange, palette: Palette) -> str:
     name = quoted(change.name)
     if change.old is None:
-        return palette.paint("new", f"+ {name}  {printable(change.new or '')}")
+        return palette.paint("new", f"+ {name}  {value_text(change.new or '')}")
     if change.new is None:
-        return palette.paint("old", f"- {name}  {printable(change.old)}")
-    return palette.paint("changed", f"~ {name}  {printable(change.old)} -> {printable(change.new)}")
+        return palette.paint("old", f"- {name}  {value_text(change.old)}")
+    return palette.paint("changed", f"~ {name}  {value_text(change.old)} -> {value_text(change.new)}")

@@ -50,7 +50,8 @@ def _shape_of_change(statistics: Statistics, slack: float) -> str:
     if statistics.new.minimum == statistics.new.maximum == 0:
         return "now all zeros"
     if statistics.zero_rows and statistics.zero_rows[1] > statistics.zero_rows[0]:
-        return f"{statistics.zero_rows[1] - statistics.zero_rows[0]} rows became all zeros"
+        died = statistics.zero_rows[1] - statistics.zero_rows[0]
+        return f"{died} {'row' if died == 1 else 'rows'} became all zeros"
     if statistics.elements > 1 and statistics.shift_rest < slack * abs(statistics.shift):
         return f"constant shift of {statistics.shift:+.3g}"
     if statistics.elements > 1 and statistics.scale is not None and statistics.scale_rest < slack:
@@ -68,10 +69,6 @@ def _sparse(statistics: Statistics) -> str:
 
 def _low_rank(statistics: Statistics) -> str:
     spectrum = statistics.spectrum
-    if not spectrum:
-        return ""
-    if spectrum.rank and 2 * spectrum.rank <= spectrum.of:
+    if spectrum and spectrum.rank and 2 * spectrum.rank <= spectrum.of:
         return f"rank-{spectrum.rank} update"
-    if 10 * spectrum.directions <= spectrum.of:
-        return f"90 % of it in {spectrum.directions} direction" + ("s" if spectrum.directions > 1 else "")
     return ""

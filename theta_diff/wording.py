@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from theta_diff.compare import Comparison
 from theta_diff.compare import NamedTensor
@@ -46,6 +47,11 @@ def span(low: str, high: str) -> str:
 def printable(text: str) -> str:
     """The text with everything a terminal might obey written as an escape."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def value_text(text: str) -> str:
+    """The text of a value as a reader wants it: printable, with the beginnings of digests only."""
+    return re.sub(r"\bblake3:([0-9a-f]{10})[0-9a-f]{54}\b", r"blake3:\1", printable(text))
 
 
 def described(tensor: NamedTensor) -> str:

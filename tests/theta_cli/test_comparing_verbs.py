@@ -107,6 +107,23 @@ def test_a_bad_rule_is_told_before_anything_is_read(model: Weights, run: Run) ->
         run("diff", "--fail-on", "nonsense")
 
 
+def test_groups_that_moved_to_another_file(model: Weights, run: Run, git: Git) -> None:
+    head = {"head": model.pop("head")}
+    save(model)
+    save(head, "head.safetensors")
+    git("add", ".")
+    assert f"> head.safetensors: head  moved from {PATH}" in run("diff", "--cached").splitlines()
+
+
+def test_a_damaged_manifest_is_named_and_the_rest_shown(
+    model: Weights, run: Run, git: Git, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = git("hash-object", "-w", "--stdin", stdin="theta 1\nnonsense\n").strip()
+    git("update-index", "--add", "--cacheinfo", f"100644,{bad},bad.safetensors")
+    git("update-index", "--cacheinfo", f"100644,{git('rev-parse', f'HEAD~1:{PATH}').strip()},{PATH}")
+    assert "~ layer.1.query" in run("diff", "--cached", code=1)
+
+
 def test_two_files_without_git(model: Weights, run: Run) -> None:
     save({"w": numpy.ones(3, numpy.float32)}, "a")
     save({"w": numpy.full(3, 2, numpy.float32)}, "b")

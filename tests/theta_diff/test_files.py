@@ -97,6 +97,12 @@ def test_files_of_no_known_format(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "change" not in text
 
 
+def test_with_rules_only_a_broken_rule_is_a_failure(old: Path, new: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(old), str(new), "--summary", "--fail-on", "nan"]) == 0
+    assert main([str(old), str(new), "--summary", "--fail-on", "max_abs>0.5"]) == 1
+    assert "layer.1.weight max_abs 1 (--fail-on 'max_abs>0.5')" in capsys.readouterr().err
+
+
 def test_wrong_usage_is_trouble() -> None:
     with pytest.raises(SystemExit) as exit:
         main(["one"])

@@ -77,6 +77,11 @@ def test_values_that_changed_came_and_went() -> None:
     assert shown(comparison)[:3] == ["~ e  3 -> 4", "+ n  1", "- o  0"]
 
 
+def test_digests_in_values_are_cut_short() -> None:
+    comparison = Comparison(values=(ValueChange("h", f"list[2] blake3:{'a' * 64}", f"list[3] blake3:{'b' * 64}"),))
+    assert shown(comparison)[0] == "~ h  list[2] blake3:aaaaaaaaaa -> list[3] blake3:bbbbbbbbbb"
+
+
 def test_an_estimate_is_marked() -> None:
     (row, _) = shown(Comparison(modified=(pair("w"),)), {"w": Change(0.012, 0.99987, estimated=True)})
     assert row == "~ w  F32[768,768]  ███▊    change ≈ 1.2 %  cosine ≈ 0.99987"

@@ -20,6 +20,8 @@ MODULES = {
     "dense": "theta_store.encodings.dense",
     "delta": "theta_store.encodings.delta",
     "sparse": "theta_store.encodings.sparse",
+    "low-rank": "theta_store.encodings.low_rank",
+    "ia3": "theta_store.encodings.ia3",
 }
 
 

@@ -1,0 +1,161 @@
+"""`git theta add --update-type`: the file has the updated values, the store only the factors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy
+import pytest
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+from safetensors.numpy import save_file
+
+from tests.conftest import Git
+from theta_cli import update_files
+from theta_cli.commands import add
+from theta_cli.commands.add import CannotUpdate
+from theta_cli.main import run
+from theta_store.updates import BadUpdate
+
+Array = NDArray[numpy.float32]
+RANDOM = numpy.random.default_rng(0)
+
+
+def normal(*shape: int) -> Array:
+    return RANDOM.standard_normal(shape).astype("f4")
+
+
+@pytest.fixture
+def model(repo: Path, git: Git) -> dict[str, Array]:
+    """A committed checkpoint."""
+    groups = {"layer.weight": normal(120, 90), "conv.weight": normal(16, 8, 3, 3), "layer.bias": normal(120)}
+    save_file(groups, repo / "model.safetensors")
+    git("add", ".")
+    git("commit", "--quiet", "--message=model")
+    return groups
+
+
+def update(kind: str, data: Path | str) -> dict[str, Array]:
+    """The checkpoint in the working tree after an update."""
+    assert run("add", ["model.safetensors", "--update-type", kind, "--update-data", str(data)]) == 0
+    return load_file("model.safetensors")
+
+
+def objects_size(repo: Path) -> int:
+    return sum(path.stat().st_size for path in (repo / ".git/theta/objects").rglob("*") if path.is_file())
+
+
+def test_types_are_those_that_files_are_read_for() -> None:
+    assert (*update_files.KINDS, "lora") == add.UPDATE_TYPES
+
+
+def test_low_rank(repo: Path, git: Git, model: dict[str, Array]) -> None:
+    left, right = normal(120, 2), normal(2, 90)
+    before = objects_size(repo)
+    save_file({"layer.weight/R": left, "layer.weight/C": right}, "update")
+    groups = update("low-rank", "update")
+    assert numpy.allclose(groups["layer.weight"], model["layer.weight"] + left @ right, atol=1e-5)
+    assert numpy.array_equal(groups["layer.bias"], model["layer.bias"])
+    assert objects_size(repo) - before < left.nbytes + right.nbytes + 3000
+    assert " low-rank base=" in git("show", ":model.safetensors")
+
+
+def test_sparse(model: dict[str, Array]) -> None:
+    indices = numpy.array([3, 5, 10_799], "i8")
+    save_file({"layer.weight/data": normal(3), "layer.weight/indices": indices}, "update")
+    groups = update("sparse", "update")
+    assert numpy.flatnonzero(groups["layer.weight"] != model["layer.weight"]).tolist() == indices.tolist()
+
+
+@pytest.mark.parametrize("shape", [(120, 1), (1, 90), (90,)])
+def test_ia3(git: Git, model: dict[str, Array], shape: tuple[int, ...]) -> None:
+    vector = normal(*shape)
+    save_file({"layer.weight/ia3": vector}, "update")
+    assert numpy.array_equal(update("ia3", "update")["layer.weight"], model["layer.weight"] * vector)
+    assert " ia3 base=" in git("show", ":model.safetensors")
+
+
+def test_ia3_of_a_convolution_and_of_a_bias(model: dict[str, Array]) -> None:
+    vectors = {"conv.weight/ia3": normal(16, 1, 1, 1), "layer.bias/ia3": normal(120)}
+    save_file(vectors, "update")
+    groups = update("ia3", "update")
+    for name in ("conv.weight", "layer.bias"):
+        assert numpy.array_equal(groups[name], model[name] * vectors[f"{name}/ia3"])
+
+
+def test_a_group_that_is_named_is_replaced(model: dict[str, Array]) -> None:
+    new = normal(120)
+    save_file({"layer.bias": new}, "update")
+    assert numpy.array_equal(update("low-rank", "update")["layer.bias"], new)
+
+
+@pytest.mark.parametrize("stabilised", [False, True])
+def test_a_lora_adapter(repo: Path, model: dict[str, Array], stabilised: bool) -> None:
+    down, up, conv_down, conv_up = normal(4, 90), normal(120, 4), normal(4, 8, 3, 3), normal(16, 4, 1, 1)
+    (repo / "adapter").mkdir()
+    config = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "use_rslora": stabilised}
+    (repo / "adapter/adapter_config.json").write_text(json.dumps(config))
+    tensors = {
+        "base_model.model.layer.lora_A.weight": down,
+        "base_model.model.layer.lora_B.weight": up,
+        "base_model.model.conv.lora_A.weight": conv_down,
+        "base_model.model.conv.lora_B.weight": conv_up,
+    }
+    save_file(tensors, repo / "adapter/adapter_model.safetensors")
+    groups = update("lora", "adapter")
+    scale = 4 if stabilised else 2
+    assert numpy.allclose(groups["layer.weight"], model["layer.weight"] + scale * up @ down, atol=1e-4)
+    change = (conv_up.reshape(16, 4) @ conv_down.reshape(4, -1)).reshape(16, 8, 3, 3)
+    assert numpy.allclose(groups["conv.weight"], model["conv.weight"] + scale * change, atol=1e-4)
+
+
+def test_many_updates_in_a_row_come_back_and_no_chain_grows_too_long(
+    repo: Path, git: Git, model: dict[str, Array]
+) -> None:
+    files = []
+    for step in range(12):
+        save_file({"layer.weight/R": normal(120, 1), "layer.weight/C": normal(1, 90)}, "update")
+        update("low-rank", "update")
+        git("commit", "--quiet", f"--message=step {step}", "--", "model.safetensors")
+        files.append((repo / "model.safetensors").read_bytes())
+    for age, content in enumerate(reversed(files)):
+        git("checkout", "--quiet", f"main~{age}")
+        assert (repo / "model.safetensors").read_bytes() == content
+
+
+def test_the_updated_file_is_what_was_added(repo: Path, git: Git, model: dict[str, Array]) -> None:
+    save_file({"layer.bias/ia3": normal(120)}, "update")
+    update("ia3", "update")
+    git("commit", "--quiet", "--message=update", "--", "model.safetensors")
+    (repo / ".git/theta/known.sqlite").unlink()
+    (repo / "model.safetensors").touch()
+    assert git("status", "--porcelain", "--untracked-files=no") == ""
+
+
+def test_changes_of_the_file_are_not_overwritten(repo: Path, model: dict[str, Array]) -> None:
+    save_file({**model, "layer.bias": normal(120)}, repo / "model.safetensors")
+    before = (repo / "model.safetensors").read_bytes()
+    save_file({"layer.bias/ia3": normal(120)}, "update")
+    with pytest.raises(CannotUpdate, match="not committed"):
+        update("ia3", "update")
+    assert (repo / "model.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "entries", "message"),
+    [
+        ("low-rank", {"layer.weight/R": (120, 2)}, "layer.weight/C: an update of type low-rank has"),
+        ("low-rank", {"layer.weight/R": (90, 2), "layer.weight/C": (2, 120)}, r"does not fit F32\[120,90\]"),
+        ("low-rank", {"other/R": (2, 2), "other/C": (2, 2)}, "no group other"),
+        ("ia3", {"layer.weight/ia3": (120,)}, "does not fit"),
+        ("ia3", {"layer.weight/scale": (90,)}, "layer.weight/scale: an update of type ia3"),
+    ],
+)
+def test_updates_that_do_not_fit_are_refused(
+    git: Git, model: dict[str, Array], kind: str, entries: dict[str, tuple[int, ...]], message: str
+) -> None:
+    save_file({name: normal(*shape) for name, shape in entries.items()}, "update")
+    with pytest.raises(BadUpdate, match=message):
+        update(kind, "update")
+    assert git("status", "--porcelain", "--untracked-files=no") == ""

@@ -1,0 +1,88 @@
+"""Adapter folders as PEFT saves them: LoRA updates of the groups that they were trained for.
+
+https://huggingface.co/docs/peft/developer_guides/checkpoint
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from theta_checkpoint.manifest import Manifest
+from theta_cli.update_files import factor
+from theta_cli.update_files import replacement
+from theta_store.checkpoint import FileCheckpoint
+from theta_store.checkpoint import opened
+from theta_store.updates import BadUpdate
+from theta_store.updates import LowRank
+from theta_store.updates import Update
+from theta_store.values import array
+
+_FILES = ("adapter_model.safetensors", "adapter_model.bin")
+_PREFIX = "base_model.model."
+_PAIR = re.compile(r"(?P<module>.+)\.lora_(?P<embedding>embedding_)?A(?:\.weight|\.default)?")
+
+
+def updates_in(folder: Path, manifest: Manifest) -> dict[str, Update]:
+    """The updates in an adapter folder by the groups of ``manifest``; raises :class:`BadUpdate`, OSError."""
+    config = json.loads((folder / "adapter_config.json").read_bytes())
+    if config.get("peft_type") != "LORA" or config.get("use_dora"):
+        raise BadUpdate(f"{folder}: its adapter_config.json is not of a plain LoRA adapter")
+    path = next((folder / name for name in _FILES if (folder / name).exists()), None)
+    if not path:
+        raise BadUpdate(f"{folder}: there is neither {' nor '.join(_FILES)}")
+    with opened(path) as data:
+        pairs = {name: match for name in data.manifest.groups if (match := _PAIR.fullmatch(name))}
+        others = {name: name.replace("lora_A", "lora_B").replace("embedding_A", "embedding_B") for name in pairs}
+        if lost := sorted(set(others.values()) - data.manifest.groups.keys()):
+            raise BadUpdate(f"{path}: {lost[0]} is missing")
+        updates: dict[str, Update] = {}
+        for name, match in pairs.items():
+            group = _group(match["module"], manifest)
+            transposed = bool(match["embedding"] or config.get("fan_in_fan_out"))
+            updates[group] = _update(data, name, others[name], _scale(config, match["module"]), transposed)
+        for name in sorted(data.manifest.groups.keys() - pairs.keys() - set(others.values())):
+            module, _, leaf = name.rpartition(".")
+            group = _group(module, manifest, leaf)
+            updates[group] = replacement(data, name, manifest, group)
+        return updates
+
+
+def _update(data: FileCheckpoint, down: str, up: str, scale: float, transposed: bool) -> LowRank:
+    """``scale * B A``, of which A goes down to the rank and B up again."""
+    right, left = array(data, down), array(data, up)
+    right, left = right.reshape(len(right), -1), left.reshape(len(left), -1)
+    if transposed:
+        return LowRank(factor(right.T, data, down), factor(left.T, data, up), scale)
+    return LowRank(factor(left, data, up), factor(right, data, down), scale)
+
+
+def _scale(config: Mapping[str, Any], module: str) -> float:
+    """alpha / r, or alpha / sqrt(r) for rank-stabilised LoRA (Kalajdzievski 2023, arXiv 2312.03732)."""
+    rank = _of_module(config.get("rank_pattern"), module, config["r"])
+    alpha = _of_module(config.get("alpha_pattern"), module, config["lora_alpha"])
+    return float(alpha / math.sqrt(rank) if config.get("use_rslora") else alpha / rank)
+
+
+def _of_module(patterns: Mapping[str, float] | None, module: str, otherwise: float) -> float:
+    """The value of the first pattern that the end of a module's name matches."""
+    for pattern, value in (patterns or {}).items():
+        if re.match(rf"(.*\.)?({pattern})$", module):
+            return value
+    return otherwise
+
+
+def _group(module: str, manifest: Manifest, leaf: str = "weight") -> str:
+    """The group of a module, whatever the checkpoint has in front of its name; raises :class:`BadUpdate`."""
+    wanted = f"{module.removeprefix(_PREFIX)}.{leaf}"
+    if wanted in manifest.groups:
+        return wanted
+    fitting = [name for name in manifest.groups if name.endswith((f".{wanted}", f"/{wanted}"))]
+    fitting += [name for name in manifest.groups if wanted.endswith(f".{name}")]
+    if len(fitting) != 1:
+        raise BadUpdate(f"the adapter updates {wanted}, and {len(fitting)} groups of the checkpoint could be meant")
+    return fitting[0]

@@ -1,0 +1,108 @@
+"""Files with parameter-efficient updates: what their entries mean for the groups of a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+from theta_checkpoint.manifest import Manifest
+from theta_store.checkpoint import FileCheckpoint
+from theta_store.checkpoint import opened
+from theta_store.encodings.factors import FLOATS
+from theta_store.encodings.factors import Factor
+from theta_store.updates import Added
+from theta_store.updates import BadUpdate
+from theta_store.updates import LowRank
+from theta_store.updates import Replaced
+from theta_store.updates import Scaled
+from theta_store.updates import Update
+from theta_store.values import array
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How git-theta names an update of one kind: entries ``GROUP/PART``."""
+
+    parts: tuple[str, ...]
+    """that each updated group must have"""
+    read: Callable[[FileCheckpoint, str, Manifest], Update]
+    ignored: tuple[str, ...] = ()
+    """parts that may be there too"""
+
+
+def updates_in(path: Path, kind: str, manifest: Manifest) -> dict[str, Update]:
+    """The updates in a checkpoint file, of a kind of :data:`KINDS`, by the groups of ``manifest``.
+
+    An entry with the name of a group replaces that group. Raises :class:`BadUpdate`, OSError.
+    """
+    spec = KINDS[kind]
+    with opened(path) as data:
+        names = data.manifest.groups.keys()
+        whole = names & manifest.groups.keys()
+        updated = {name.removesuffix(f"/{part}") for part in spec.parts for name in names if name.endswith(f"/{part}")}
+        needed = {f"{group}/{part}" for group in updated for part in spec.parts}
+        allowed = {f"{group}/{part}" for group in updated for part in spec.ignored}
+        if odd := sorted((needed - names) | (names - needed - allowed - whole)):
+            parts = " and ".join(f"GROUP/{part}" for part in spec.parts)
+            raise BadUpdate(f"{path}: {odd[0]}: an update of type {kind} has {parts} for each group, and nothing else")
+        updates = {group: spec.read(data, group, manifest) for group in sorted(updated)}
+        return updates | {name: replacement(data, name, manifest, name) for name in sorted(whole)}
+
+
+def factor(matrix: NDArray[Any], data: FileCheckpoint, name: str) -> Factor:
+    """A matrix made from the entry ``name``, of whose dtype it is."""
+    dtype = data.manifest.groups[name].dtype
+    if matrix.ndim != 2 or dtype not in FLOATS:
+        raise BadUpdate(f"{name}: a factor is a matrix of one of {', '.join(FLOATS)}")
+    rows, columns = matrix.shape
+    return Factor(dtype, rows, columns, matrix.tobytes())
+
+
+def replacement(data: FileCheckpoint, name: str, manifest: Manifest, group: str) -> Replaced:
+    """The entry ``name`` as all values of a group."""
+    new, old = data.manifest.groups[name], manifest.groups[group]
+    if (new.dtype, new.shape, old.strides) != (old.dtype, old.shape, None):
+        raise BadUpdate(f"group {group}: {name} has not its dtype and shape")
+    return Replaced(array(data, name).tobytes())
+
+
+def _low_rank(data: FileCheckpoint, group: str, manifest: Manifest) -> Update:
+    left, right = (factor(array(data, f"{group}/{part}"), data, f"{group}/{part}") for part in ("R", "C"))
+    return LowRank(left, right)
+
+
+def _sparse(data: FileCheckpoint, group: str, manifest: Manifest) -> Update:
+    values, places = (array(data, f"{group}/{part}").reshape(-1) for part in ("data", "indices"))
+    return Added(places.astype("i8"), values.astype("f8"))
+
+
+def _ia3(data: FileCheckpoint, group: str, manifest: Manifest) -> Update:
+    """A vector that broadcasts against the group, as a matrix that broadcasts against its rows."""
+    import numpy
+
+    name = f"{group}/ia3"
+    vector = array(data, name)
+    if group not in manifest.groups:
+        raise BadUpdate(f"the checkpoint has no group {group}")
+    shape = manifest.groups[group].shape
+    try:
+        vector = vector.reshape((1,) * (len(shape) - vector.ndim) + vector.shape)
+        inner = numpy.broadcast_to(vector, (*vector.shape[:1], *shape[1:])) if vector[:1].size > 1 else vector
+        numpy.broadcast_to(inner, shape)
+    except ValueError as error:
+        raise BadUpdate(f"group {group}: its vector does not fit: {error}") from error
+    rows = vector.shape[0] if shape else 1
+    return Scaled(factor(inner.reshape(rows, -1), data, name))
+
+
+KINDS = {
+    "low-rank": _Kind(("R", "C"), _low_rank),
+    "sparse": _Kind(("data", "indices"), _sparse, ignored=("indptr", "shape")),
+    "ia3": _Kind(("ia3",), _ia3),
+}

@@ -77,7 +77,7 @@ def _parts(name: str) -> tuple[Part, ...]:
 
 
 def _numbers(numbers: tuple[int, ...]) -> str:
-    """``7``, ``{0..11}`` or ``{0..3,7}``; where that would be long ``{62 of 10..133}``."""
+    """``7``, ``{0..11}`` or ``{0..3,7}``; where that would be long ``{10..133(62)}``, 62 in all."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][-1] + 1:
@@ -85,6 +85,6 @@ def _numbers(numbers: tuple[int, ...]) -> str:
         else:
             runs.append([number])
     if len(runs) > _MAX_RUNS:
-        return f"{{{len(numbers)} of {numbers[0]}..{numbers[-1]}}}"
+        return f"{{{numbers[0]}..{numbers[-1]}({len(numbers)})}}"
     text = ",".join("..".join(map(str, run)) for run in runs)
     return text if len(numbers) == 1 else f"{{{text}}}"

@@ -13,10 +13,12 @@ from theta_diff.report import Report
 
 LEVELS = "▁▂▃▄▅▆▇█"
 SAME, ADDED, REMOVED, UNKNOWN, NONE = "·", "+", "-", "?", " "
-LEGEND = f"{LEVELS[0]} 0.001 % and less … {LEVELS[-1]} 100 % and more, log scale; {SAME} unchanged  {UNKNOWN} unknown"
+LEGEND = f"({LEVELS[0]} 0.001 % and less … {LEVELS[-1]} 100 % and more, log scale; {SAME} unchanged  {UNKNOWN} unknown)"
 
 _FLOOR = 1e-5
-_MIN_LAYERS, _MIN_KINDS = 4, 2
+_MIN_LAYERS, _MIN_KINDS = 3, 2
+_SPREAD = 0.2
+"""a factor of ten"""
 _NUMBER = re.compile(r"(?:(?<=^)|(?<=[./]))[0-9]{1,6}(?=$|[./])")
 
 
@@ -38,8 +40,8 @@ def level(share: float) -> float:
     return min(1.0, 1 - math.log10(share) / math.log10(_FLOOR))
 
 
-def heat_map(report: Report) -> HeatMap | None:
-    """The grid of all kinds of groups of which some moved.
+def heat_maps(report: Report) -> list[HeatMap]:
+    """A grid for each stack of layers, with all kinds of groups of which some moved.
 
     None where there is little to see: few layers or kinds, or the same in every cell.
     """
@@ -49,14 +51,26 @@ def heat_map(report: Report) -> HeatMap | None:
         if place:
             cells[place] = _stronger(cells.get(place), value)
     kinds = {kind for (kind, _), value in cells.items() if value != SAME}
-    layers = {layer for kind, layer in cells if kind in kinds}
-    inside = {place: value for place, value in cells.items() if place[0] in kinds}
-    moved = {layer for (_, layer), value in inside.items() if isinstance(value, float)}
-    if len(layers) < _MIN_LAYERS or len(kinds) < _MIN_KINDS or len(moved) < 2:
-        return None
-    if len(set(map(_character, inside.values()))) == 1:
-        return None
-    return HeatMap(tuple(sorted(layers)), tuple(sorted(kinds, key=natural_order)), inside)
+    stacks: dict[str, dict[tuple[str, int], str | float]] = {}
+    for (kind, layer), value in cells.items():
+        if kind in kinds:
+            stacks.setdefault(kind.partition("*")[0], {})[kind, layer] = value
+    grids = (_grid(stacks[name]) for name in sorted(stacks, key=natural_order))
+    return [grid for grid in grids if _is_telling(grid)]
+
+
+def _grid(cells: Mapping[tuple[str, int], str | float]) -> HeatMap:
+    kinds = sorted({kind for kind, _ in cells}, key=natural_order)
+    return HeatMap(tuple(sorted({layer for _, layer in cells})), tuple(kinds), cells)
+
+
+def _is_telling(grid: HeatMap) -> bool:
+    """Whether layers or kinds stand out: some moved and some did not, or far more than others."""
+    moved = {layer for (_, layer), value in grid.cells.items() if isinstance(value, float)}
+    levels = [level(value) for value in grid.cells.values() if isinstance(value, float)]
+    signs = any(isinstance(value, str) for value in grid.cells.values())
+    wide = len(grid.layers) >= _MIN_LAYERS and len(grid.kinds) >= _MIN_KINDS and len(moved) >= 2
+    return wide and (signs or max(levels) - min(levels) >= _SPREAD)
 
 
 def drawn(grid: HeatMap, width: int) -> Iterator[str]:
@@ -69,7 +83,6 @@ def drawn(grid: HeatMap, width: int) -> Iterator[str]:
     for kind in grid.kinds:
         cells = (grid.cells.get((kind, layer), NONE) for layer in grid.layers)
         yield f"{kind.ljust(label)}  {''.join(map(_character, cells))}"
-    yield f"({LEGEND})"
 
 
 def bar(share: float, width: int = 6) -> str:

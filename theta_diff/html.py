@@ -10,7 +10,7 @@ from html import escape
 
 from theta_checkpoint.manifest import quoted
 from theta_diff.heatmap import HeatMap
-from theta_diff.heatmap import heat_map
+from theta_diff.heatmap import heat_maps
 from theta_diff.heatmap import level
 from theta_diff.histograms import Histogram
 from theta_diff.html_assets import SCRIPT
@@ -62,8 +62,7 @@ def _section(report: Report) -> Iterator[str]:
     yield from (_item(f"{name} is no longer tied to {owner}") for name, owner in comparison.untied)
     yield from (_item(note) for note in report.notes)
     yield "</ul>"
-    grid = heat_map(report)
-    if grid:
+    for grid in heat_maps(report):
         yield from _heat(grid)
     yield from (_branch(branch) for branch in branches(changed))
     yield "</section>"

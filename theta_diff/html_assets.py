@@ -23,7 +23,8 @@ details.row[open] > summary { font-weight: 600; }
 .bar { display: inline-block; width: 6rem; height: .6rem; border: 1px solid var(--line); align-self: center; }
 .bar i { display: block; height: 100%; background: rgb(var(--heat)); }
 .entry { margin: .3rem 0 1rem 1.5rem; } .charts { display: flex; gap: 1rem; flex-wrap: wrap; }
-table { border-collapse: collapse; } td, th { border: 1px solid var(--line); padding: .1rem .4rem; text-align: right; }
+table { border-collapse: collapse; } td, th { border: 1px solid var(--line); padding: .1rem .4rem; text-align: right;
+  white-space: nowrap; }
 th { text-align: left; font-weight: normal; } .scroll { overflow-x: auto; margin: 1rem 0; }
 svg { background: var(--soft); border-radius: 4px; } figure { margin: 0; } figcaption { color: var(--dim); }
 polyline { fill: none; stroke-width: 1.5; } .old { stroke: var(--old); } .new { stroke: var(--new); }

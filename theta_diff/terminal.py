@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from theta_checkpoint.manifest import quoted
 from theta_diff.colours import Palette
 from theta_diff.compare import ValueChange
+from theta_diff.folding import Fold
+from theta_diff.folding import folded
+from theta_diff.heatmap import LEGEND
 from theta_diff.heatmap import bar
 from theta_diff.heatmap import drawn
-from theta_diff.heatmap import heat_map
+from theta_diff.heatmap import heat_maps
 from theta_diff.report import Report
 from theta_diff.rows import Row
 from theta_diff.rows import measures
@@ -33,7 +36,8 @@ def lines(report: Report, palette: Palette) -> Iterator[str]:
     comparison = report.comparison
     if comparison.formats:
         yield palette.paint("changed", "~ format  {} -> {}".format(*comparison.formats))
-    yield from (_value_line(change, palette) for change in comparison.values)
+    for row in folded(comparison.values, lambda change: change.name, lambda change: (change.old, change.new)):
+        yield _value_line(row, palette)
     facts, changed = rows(report)
     yield from (palette.paint("changed", f"~ {fact.text}") for fact in facts)
     yield from table(changed, palette)
@@ -78,15 +82,19 @@ def _line(row: Row, label: str, what: str, palette: Palette) -> str:
 
 
 def _heat(report: Report) -> Iterator[str]:
-    grid = heat_map(report)
-    if grid:
-        yield from drawn(grid, shutil.get_terminal_size().columns)
+    width = shutil.get_terminal_size().columns
+    grids = [list(drawn(grid, width)) for grid in heat_maps(report)]
+    for grid in grids:
+        yield from grid
+    if any(grids):
+        yield LEGEND
 
 
-def _value_line(change: ValueChange, palette: Palette) -> str:
-    name = quoted(change.name)
+def _value_line(row: Fold[ValueChange], palette: Palette) -> str:
+    name, change = quoted(row.name), row.items[0]
+    count = palette.paint("dim", f"  ({len(row.items)} values)") if len(row.items) > 1 else ""
     if change.old is None:
-        return palette.paint("new", f"+ {name}  {value_text(change.new or '')}")
+        return palette.paint("new", f"+ {name}  {value_text(change.new or '')}") + count
     if change.new is None:
-        return palette.paint("old", f"- {name}  {value_text(change.old)}")
-    return palette.paint("changed", f"~ {name}  {value_text(change.old)} -> {value_text(change.new)}")
+        return palette.paint("old", f"- {name}  {value_text(change.old)}") + count
+    return palette.paint("changed", f"~ {name}  {value_text(change.old)} -> {value_text(change.new)}") + count

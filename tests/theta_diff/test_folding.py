@@ -22,7 +22,7 @@ def fold(names: list[str], kind: str = "") -> list[str]:
         (["state/0/x", "state/1/x"], ["state/{0..1}/x"]),
         (["h.01.w", "h.02.w"], ["h.01.w", "h.02.w"]),
         (["0", "1"], ["{0..1}"]),
-        ([f"w.{2 * i}" for i in range(9)], ["w.{9 of 0..16}"]),
+        ([f"w.{2 * i}" for i in range(9)], ["w.{0..16(9)}"]),
     ],
 )
 def test_names_that_differ_in_a_number_become_one(names: list[str], expected: list[str]) -> None:

@@ -8,7 +8,7 @@ from theta_diff.compare import NamedTensor
 from theta_diff.compare import Pair
 from theta_diff.heatmap import bar
 from theta_diff.heatmap import drawn
-from theta_diff.heatmap import heat_map
+from theta_diff.heatmap import heat_maps
 from theta_diff.heatmap import level
 from theta_diff.report import Report
 
@@ -24,8 +24,7 @@ def report(moved: dict[str, float | None], same: list[str]) -> Report:
 
 def test_layers_are_columns_and_kinds_are_rows() -> None:
     same = [f"l.{i}.{kind}" for i in range(4) for kind in ("k", "q") if (i, kind) not in [(1, "q"), (3, "q"), (2, "k")]]
-    grid = heat_map(report({"l.1.q": 1.0, "l.3.q": 1e-6, "l.2.k": None}, same))
-    assert grid
+    (grid,) = heat_maps(report({"l.1.q": 1.0, "l.3.q": 1e-6, "l.2.k": None}, same))
     assert list(drawn(grid, 80))[:3] == ["layer  0  3", "l.*.k  ··?·", "l.*.q  ·█·▁"]
 
 
@@ -40,7 +39,12 @@ def test_layers_are_columns_and_kinds_are_rows() -> None:
     ids=["no layers", "one kind", "one layer moved", "the same everywhere"],
 )
 def test_where_there_is_little_to_see_there_is_no_grid(moved: dict[str, float | None], same: list[str]) -> None:
-    assert heat_map(report(moved, same)) is None
+    assert heat_maps(report(moved, same)) == []
+
+
+def test_every_stack_of_layers_has_its_own_grid() -> None:
+    moved: dict[str, float | None] = {f"{side}.{i}.{kind}": 0.1**i for side in "ab" for i in range(5) for kind in "kq"}
+    assert [grid.kinds for grid in heat_maps(report(moved, []))] == [("a.*.k", "a.*.q"), ("b.*.k", "b.*.q")]
 
 
 def test_experts_of_a_layer_share_a_cell() -> None:
@@ -48,14 +52,12 @@ def test_experts_of_a_layer_share_a_cell() -> None:
         f"l.{i}.experts.{j}.{kind}": 0.01 for i in range(4) for j in range(3) for kind in "ab"
     }
     moved["l.2.experts.1.a"] = 1.0
-    grid = heat_map(report(moved, []))
-    assert grid
+    (grid,) = heat_maps(report(moved, []))
     assert grid.cells["l.*.experts.#.a", 2] == 1.0
 
 
 def test_a_grid_that_does_not_fit_is_left_out() -> None:
-    grid = heat_map(report({f"l.{i}.{kind}": 0.1**i for i in range(4) for kind in "qk"}, []))
-    assert grid
+    (grid,) = heat_maps(report({f"l.{i}.{kind}": 0.1**i for i in range(4) for kind in "qk"}, []))
     assert list(drawn(grid, 8)) == []
 
 

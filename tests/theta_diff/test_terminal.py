@@ -77,6 +77,11 @@ def test_values_that_changed_came_and_went() -> None:
     assert shown(comparison)[:3] == ["~ e  3 -> 4", "+ n  1", "- o  0"]
 
 
+def test_like_values_are_folded() -> None:
+    values = tuple(ValueChange(f"state/{i}/step", "10", "20") for i in range(5))
+    assert shown(Comparison(values=values))[0] == "~ state/{0..4}/step  10 -> 20  (5 values)"
+
+
 def test_digests_in_values_are_cut_short() -> None:
     comparison = Comparison(values=(ValueChange("h", f"list[2] blake3:{'a' * 64}", f"list[3] blake3:{'b' * 64}"),))
     assert shown(comparison)[0] == "~ h  list[2] blake3:aaaaaaaaaa -> list[3] blake3:bbbbbbbbbb"

@@ -31,7 +31,8 @@ def diagonal_fisher(
 
     The expectation is over the model's own predictions, so no labels are needed. ``logits`` finds the scores
     [examples, classes] in the model's output (default: the output itself, or its ``logits``). Takes one backward pass
-    per example and class, so a few hundred examples. Returns float32 by parameter name. arXiv:2111.09832.
+    per example and class, through the example's whole batch: a few hundred examples, one or a few per batch. Returns
+    float32 by parameter name. arXiv:2111.09832.
     """
     sums = _Sums(model)
     with _evaluating(model):

@@ -34,6 +34,7 @@ VERBS = {
         "pull": "fetch, and put the values into files that hold only their manifest",
         "remote": "list, add or remove the places where objects are kept",
         "fsck": "check every manifest of the history and every object, and repair them",
+        "repack": "shorten chains of versions that lean on one another",
         "gc": "delete objects that nothing needs any more",
     },
 }

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from theta_checkpoint.layout import Group
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Recipe
+from theta_checkpoint.manifest import Tensor
 from theta_store import chains
 from theta_store.chains import MAX_DEPTH
 from theta_store.chains import Recipes
@@ -42,16 +43,19 @@ class Base:
 def versions(group: Group, earlier: Manifest, recipes: Recipes) -> list[Base]:
     """The versions that a group may lean on: the one in the earlier manifest, and those that it leans on itself.
 
-    They have the same name, dtype and storage order, and rows of the same shape. ``recipes`` are those at hand.
+    ``recipes`` are those at hand.
     """
     tensor = earlier.groups.get(group.name)
-    if not tensor or tensor.digest not in recipes:
-        return []
-    if (tensor.dtype, tensor.shape[1:], tensor.strides) != (group.dtype, group.shape[1:], group.strides):
+    if not tensor or tensor.digest not in recipes or not is_alike(tensor, group):
         return []
     found = chain(recipes, tensor.digest)
     bases = [Base(tuple(found[start:])) for start in range(len(found))]
     return [base for base in bases if len(base.recipes) <= MAX_DEPTH]
+
+
+def is_alike(one: Tensor | Group, other: Tensor | Group) -> bool:
+    """Whether two tensors have the same dtype and storage order, and rows of the same shape: then chunks align."""
+    return (one.dtype, one.shape[1:], one.strides) == (other.dtype, other.shape[1:], other.strides)
 
 
 def nearest(sketch: Sketch, bases: list[Base], sketches: Mapping[str, Sketch]) -> Base | None:

@@ -10,6 +10,7 @@ from safetensors.numpy import save
 
 from tests.conftest import Git
 from theta_checkpoint.manifest import parse
+from theta_cli.main import run
 from theta_store.chains import MAX_DEPTH
 from theta_store.chains import chain
 
@@ -61,3 +62,12 @@ def test_a_shallow_clone_with_only_its_own_objects_has_every_value(repo: Path, g
     shutil.copyfile(repo / ".git/config", clone / ".git/config")
     git("-C", str(clone), "checkout", "--quiet", "main")
     assert (clone / "model.safetensors").read_bytes() == versions[-1]
+
+
+def test_repack_leaves_the_history_as_it_is(repo: Path, git: Git) -> None:
+    versions = history(repo, git)
+    assert run("repack", []) == 0
+    assert git("status", "--porcelain") == ""
+    for age, content in enumerate(reversed(versions)):
+        git("checkout", "--quiet", f"main~{age}")
+        assert (repo / "model.safetensors").read_bytes() == content

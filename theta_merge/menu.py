@@ -48,7 +48,8 @@ def asked(question: Question, store: Store, environment: Mapping[str, str]) -> S
         from theta_merge.full_menu import FullMenu
 
         preview = Previewer(question.versions, known, store, question.locate)
-        return FullMenu(Screen(question.title, session, told), preview).run(found, environment)
+        message = "settled as before; change what you like, q takes it" if session.steps else ""
+        return FullMenu(Screen(question.title, session, told, message=message), preview).run(found, environment)
 
 
 def sketches_of(versions: Versions, objects: ObjectStore) -> dict[str, Sketch]:

@@ -135,8 +135,12 @@ class Resolver:
         self.conflicts.remove(one.path)
 
     def _choices(self, one: Unmerged, versions: Versions, request: Request, locate: Locate) -> dict[str, Choice]:
-        """Choices made before, those of the request, and those of the menu."""
-        choices = {**self.earlier(one.path, versions), **_within(request, one.path, versions)}
+        """Choices made before, those of the request, and those of the menu.
+
+        A request settles what is still open; one with a pattern also changes what was chosen before.
+        """
+        earlier, fresh = self.earlier(one.path, versions), _within(request, one.path, versions)
+        choices = {**fresh, **earlier} if request.match is None else {**earlier, **fresh}
         if not request.interactive:
             return choices
         session = asked(Question(one.path, versions, choices, locate), self.store, self.environment)

@@ -67,6 +67,8 @@ def _state(screen: Screen) -> Line:
         parts.append(f"only: {screen.kind}")
     if len(screen.shown) < len(screen.conflicts):
         parts.append(f"{len(screen.shown)} of {len(screen.conflicts)} shown")
+    if screen.mode is Mode.BROWSE:
+        parts.append("change of ours, change of theirs, cosine of the two")
     return [("class:dim", " " + ", ".join(parts))]
 
 
@@ -74,18 +76,23 @@ def _tree(screen: Screen, width: int, room: int) -> list[Line]:
     cursor = min(screen.cursor, max(len(screen.rows) - 1, 0))
     first = max(0, min(cursor - room // 2, len(screen.rows) - room))
     visible = screen.rows[first : first + room]
-    return [_row(screen, row, first + i == cursor, width) for i, row in enumerate(visible)]
+    labels = [_label(screen, row) for row in visible]
+    room = min(max(map(len, labels), default=0), width // 2)
+    return [_row(screen, row, first + i == cursor, room, width) for i, row in enumerate(visible)]
 
 
-def _row(screen: Screen, row: Row, selected: bool, width: int) -> Line:
+def _label(screen: Screen, row: Row) -> str:
+    sign = "" if row.leaf else ("+ " if row.key in screen.folded else "- ")
+    return f"{'  ' * row.depth}{sign}{row.label}"
+
+
+def _row(screen: Screen, row: Row, selected: bool, room: int, width: int) -> Line:
     done = sum(name in screen.settled for name in row.names)
     mark = "✓" if done == len(row.names) else "·"
-    sign = "" if row.leaf else ("+ " if row.key in screen.folded else "- ")
-    label = f"{'>' if selected else ' '}{mark} {'  ' * row.depth}{sign}{row.label}"
+    head = f"{'>' if selected else ' '}{mark} {_cut(_label(screen, row), room):<{room}}  "
     rest = _leaf(screen, row) if row.leaf else f"{done}/{len(row.names)}"
     style = "class:selected" if selected else "class:settled" if mark == "✓" else ""
-    room = max(width // 2, 20)
-    return [(style, f"{_cut(label, room):<{room}} {_cut(rest, width - room - 1)}".ljust(width))]
+    return [(style, (head + _cut(rest, width - len(head))).ljust(width))]
 
 
 def _leaf(screen: Screen, row: Row) -> str:

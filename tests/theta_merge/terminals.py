@@ -26,6 +26,10 @@ class _Screen(pyte.HistoryScreen):
 
     answer_to: int
 
+    def select_graphic_rendition(self, *attributes: int, private: bool = False) -> None:
+        if not private:
+            super().select_graphic_rendition(*attributes)
+
     def write_process_input(self, data: str) -> None:
         os.write(self.answer_to, data.encode())
 

@@ -66,7 +66,7 @@ def test_what_does_not_fit_stays_open_and_the_choices_are_kept(
     assert "1 of 2 parameter groups in conflict" in capsys.readouterr().err
     record = json.loads((repo / ".git/theta/conflicts" / f"{MODEL}.json").read_text())
     assert record["choices"] == {"one.w": {"strategy": "take-theirs", "options": {}}}
-    assert resolved("--strategy", "take-base", "--match", "two.*") == 0
+    assert resolved("--strategy", "take-base") == 0
     assert load(MODEL) == {"one.w": 2.0, "two.w": 0.0}
 
 

@@ -87,8 +87,8 @@ def slices_of(checkpoint: Checkpoint, tensor: NamedTensor, count: int) -> Iterat
     yield from (whole[start : start + count] for start in range(0, whole.size, count))
 
 
-def _attempt(pair: Pair, old: Checkpoint, new: Checkpoint, histograms: bool) -> Statistics | Failure:
+def _attempt(pair: Pair, old: Checkpoint, new: Checkpoint, histograms: bool) -> Statistics | Exception:
     try:
         return statistics_of(pair, old, new, histograms)
-    except Failure as failure:
-        return failure
+    except (Failure, OSError) as error:
+        return error

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from enum import IntEnum
 
 from theta_diff.change import Change
 from theta_diff.change import estimates
+from theta_diff.change import is_measurable
 from theta_diff.compare import Comparison
 from theta_diff.compare import compared
 from theta_diff.sides import Side
@@ -40,6 +43,12 @@ class Report:
     notes: tuple[str, ...] = ()
     """what the reader should know about how this was found out"""
 
+    @property
+    def unknown(self) -> frozenset[str]:
+        """Modified groups that could be measured if their sketches or values were here, by new name."""
+        pairs = () if self.opaque else self.comparison.modified
+        return frozenset(p.new.name for p in pairs if is_measurable(p) and p.new.name not in self.changes)
+
 
 def reported(names: tuple[str, str], old: Side | None, new: Side | None, detail: Detail = Detail.ESTIMATED) -> Report:
     """What leads from one version to the other; None stands for a file that does not exist.
@@ -58,7 +67,7 @@ def reported(names: tuple[str, str], old: Side | None, new: Side | None, detail:
             changes, problems = {**changes, **found.changes}, found.problems
     sides = [(name, side) for name, side in zip(names, (old, new), strict=True) if side]
     warnings = (f"{name}: {side.warning}" for name, side in sides if side.warning)
-    return Report(
+    report = Report(
         old=names[0],
         new=names[1],
         comparison=comparison,
@@ -66,3 +75,13 @@ def reported(names: tuple[str, str], old: Side | None, new: Side | None, detail:
         opaque=any(side.manifest.format == "opaque" for _, side in sides),
         notes=(*dict.fromkeys(warnings), *problems),
     )
+    if report.unknown and not problems:
+        return replace(report, notes=(*report.notes, _how_to_know(side for _, side in sides)))
+    return report
+
+
+def _how_to_know(sides: Iterable[Side]) -> str:
+    """What to type for an answer where there is none yet."""
+    if any(side.manifest.sketches and not side.sketches for side in sides):
+        return "? stands where sketches are not here; git theta fetch brings them"
+    return "? stands where sketches do not tell; git theta diff --exact reads the values"

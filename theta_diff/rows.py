@@ -32,6 +32,8 @@ class Entry:
     """dtype and shape, of both versions where they differ"""
     change: Change | None = None
     remark: str = ""
+    unknown: bool = False
+    """whether it could be measured if its sketches or values were here"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +75,12 @@ def rows(report: Report) -> tuple[list[Fact], list[Row]]:
     known = facts(report)
     covered = {name for fact in known for name in fact.names}
     rest = (entry for entry in entries(report) if entry.name not in covered)
-    folds = folded(rest, lambda entry: entry.name, lambda entry: (entry.sign, entry.what, entry.remark))
+    folds = folded(rest, lambda entry: entry.name, lambda entry: (entry.sign, entry.what, entry.remark, entry.unknown))
     return known, [Row(fold.name, fold.items) for fold in folds]
 
 
 def measures(row: Row) -> Iterator[str]:
-    """``change ≈ 0.8 % … 1.4 %``, ``cosine ≈ 0.9998`` and ``max |Δ| 0.1``, as far as they are known."""
+    """``change ≈ 0.8 % … 1.4 %``, ``cosine ≈ 0.9998`` and ``max |Δ| 0.1``; ``change ?`` where nothing is known."""
     changes = [change for change in row.changes if change.moved]
     mark = f"{ESTIMATE} " if any(change.estimated for change in changes) else ""
     moved = [change.relative_change for change in changes if change.relative_change is not None]
@@ -86,6 +88,8 @@ def measures(row: Row) -> Iterator[str]:
         yield f"change {mark}{span(percent(min(moved)), percent(max(moved)))}"
     elif any(change.from_zero for change in changes):
         yield "change from all zeros"
+    elif row.entries[0].unknown:
+        yield "change ?"
     cosines = [change.cosine for change in changes if change.cosine is not None]
     if cosines:
         yield f"cosine {mark}{span(cosine_text(min(cosines)), cosine_text(max(cosines)))}"
@@ -112,7 +116,7 @@ def _verdict(pair: Pair, change: Change) -> Iterator[str]:
 
 def entries(report: Report) -> Iterator[Entry]:
     """Every group that differs."""
-    comparison = report.comparison
+    comparison, unknown = report.comparison, report.unknown
     for tensor in comparison.removed:
         yield Entry("-", tensor.name, _tensor(tensor))
     for tensor in comparison.added:
@@ -121,7 +125,9 @@ def entries(report: Report) -> Iterator[Entry]:
         yield Entry(">", pair.new.name, _tensor(pair.new), remark=f"renamed from {quoted(pair.old.name)}")
     for pair in comparison.modified:
         change = None if report.opaque else report.changes.get(pair.new.name)
-        yield Entry("~", pair.new.name, transition(pair), change, remark(pair, change))
+        yield Entry(
+            "~", pair.new.name, transition(pair), change, remark(pair, change), unknown=pair.new.name in unknown
+        )
 
 
 def _tensor(tensor: NamedTensor) -> str:

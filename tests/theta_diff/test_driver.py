@@ -177,8 +177,9 @@ def test_missing_sketches_leave_what_is_known(model: Weights, git: Git) -> None:
         if path.is_file():
             path.unlink()
     text = git("diff", "HEAD~1", "HEAD")
-    assert "~ head.weight" in text
+    assert "~ head.weight  F32[16,8]  change ?" in text
     assert "1 group modified, 8 unchanged" in text
+    assert "git theta fetch brings them" in text
 
 
 def test_a_damaged_manifest_is_shown_as_text(model: Weights, git: Git) -> None:

@@ -22,8 +22,10 @@ from strategies.contract import Strategy
 from strategies.contract import check_sides
 from strategies.contract import options_of_sides
 
-PIECE = 1 << 18
-"""elements of an elementwise merge computed at a time, so that everything between reading and writing stays in cache"""
+PIECE = 7 * 4096
+"""Elements of an elementwise merge computed at a time: everything between reading and writing stays in cache, and torch
+does not start its own threads (it does from 32768), whose barriers cost a busy machine far more than they gain. Work on
+several groups at once instead; everything here may be called from several threads."""
 
 
 def changed_sides(base: object | None, sides: Sequence[object]) -> tuple[int, ...]:

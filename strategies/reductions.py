@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 _BLOCK = 4096
-_PIECE = 256 * _BLOCK
+_PIECE = 7 * _BLOCK
 
 
 def total(values: Tensor) -> float:

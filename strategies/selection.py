@@ -19,7 +19,7 @@ def largest(values: Tensor, count: int) -> Tensor:
         return torch.ones_like(values, dtype=torch.bool)
     threshold = order_statistic(values, values.numel() - count)
     mask = values >= threshold
-    if surplus := int(mask.sum()) - count:
+    if surplus := int(mask.count_nonzero()) - count:
         ties = (values == threshold).reshape(-1).nonzero().reshape(-1)
         mask.view(-1)[ties[len(ties) - surplus :]] = False
     return mask

@@ -40,7 +40,7 @@ class Base:
         return chains.chunks(self.recipes, "(base)", objects)
 
 
-def versions(group: Group, earlier: Manifest, recipes: Recipes) -> list[Base]:
+def versions(group: Group | Tensor, earlier: Manifest, recipes: Recipes) -> list[Base]:
     """The versions that a group may lean on: the one in the earlier manifest, and those that it leans on itself.
 
     ``recipes`` are those at hand.

@@ -33,7 +33,7 @@ class Intake:
         return self.recipe.digest
 
 
-def taken_in(chunks: Iterable[bytes], dtype: str, objects: ObjectStore) -> Intake:
+def taken_in(chunks: Iterable[bytes], dtype: str, objects: ObjectStore, base: Base | None = None) -> Intake:
     """Store a group and its sketch; takes and raises what :func:`stored` does."""
     sketcher = sketches.Sketcher(dtype)
 
@@ -42,7 +42,7 @@ def taken_in(chunks: Iterable[bytes], dtype: str, objects: ObjectStore) -> Intak
             sketcher.update(chunk)
             yield chunk
 
-    recipe = stored(sketched(), dtype, objects)
+    recipe = stored(sketched(), dtype, objects, base)
     return Intake(recipe, sketches.row(recipe.digest, sketcher.sketch()))
 
 

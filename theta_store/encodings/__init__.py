@@ -23,6 +23,8 @@ MODULES = {
     "low-rank": "theta_store.encodings.low_rank",
     "ia3": "theta_store.encodings.ia3",
 }
+ENTRY_POINTS = "theta.encodings"
+"""the group of entry points under which other packages offer modules of their own"""
 
 
 class Encoding(Protocol):
@@ -36,8 +38,13 @@ class Encoding(Protocol):
 
 
 def encoding(name: str) -> Encoding:
-    """The encoding that a recipe names."""
-    if name not in MODULES:
-        raise CorruptObject(f"stored with encoding {name!r}, which this version of theta does not know; upgrade theta")
-    module: Encoding = import_module(MODULES[name])
-    return module
+    """The encoding that a recipe names: of this package, or an entry point of an installed one."""
+    if name in MODULES:
+        module: Encoding = import_module(MODULES[name])
+        return module
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group=ENTRY_POINTS, name=name):
+        other: Encoding = point.load()
+        return other
+    raise CorruptObject(f"stored with encoding {name!r}, which this version of theta does not know; upgrade theta")

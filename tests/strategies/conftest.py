@@ -33,6 +33,12 @@ def merge_arrays(
     return merged(chosen, start, ends, parsed, context).numpy()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Threads of torch's own only slow tensors of this size down, most of all beside other test processes."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture
 def merge() -> Merge:
     """:func:`merge_arrays`."""

@@ -13,6 +13,7 @@ from theta_checkpoint.failure import Failure
 from theta_diff import json_report
 from theta_diff import presentation
 from theta_diff import thresholds
+from theta_diff.file_pair import file_pair
 from theta_diff.report import Detail
 from theta_diff.report import Report
 from theta_diff.report import reported
@@ -25,13 +26,19 @@ from theta_git.repository import Repository
 
 def report_of(old: Path, new: Path, detail: Detail = Detail.EXACT) -> Report:
     """What differs between two files. Raises OSError, Failure."""
-    return reported((str(old), str(new)), _side(old), _side(new), detail)
+    return reported((str(old), str(new)), *_sides(old, new), detail)
 
 
-def _side(path: Path) -> Side:
-    """The version in a file; a manifest is read through the store of the repository around the current folder."""
-    manifest = manifest_in_file(path)
-    return from_manifest(manifest, Repository().theta_dir) if manifest else from_file(path)
+def _sides(old: Path, new: Path) -> tuple[Side, Side]:
+    """Both versions; a manifest is read through the store of the repository around the current folder."""
+    manifests = manifest_in_file(old), manifest_in_file(new)
+    if manifests == (None, None):
+        return file_pair(old, new)
+    found = [
+        from_manifest(manifest, Repository().theta_dir) if manifest else from_file(path)
+        for path, manifest in zip((old, new), manifests, strict=True)
+    ]
+    return found[0], found[1]
 
 
 def _parser() -> ArgumentParser:

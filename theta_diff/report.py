@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,6 +62,8 @@ def reported(names: tuple[str, str], old: Side | None, new: Side | None, detail:
     if old and new and comparison.modified:
         changes = estimates(comparison.modified, old.sketches, new.sketches)
         if detail:
+            # one worker for each core is enough: threads of OpenBLAS would only spin against them
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
             from theta_diff.exact import measured
 
             found = measured(comparison.modified, old.checkpoint(), new.checkpoint(), detail == Detail.HISTOGRAMS)

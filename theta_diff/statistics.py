@@ -22,6 +22,9 @@ from theta_diff.spectrum import SpectrumSample
 
 Array = NDArray[Any]
 
+_BLOCK = 1 << 13
+"""elements"""
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -119,7 +122,7 @@ class Collector:
             self._zero_rows[1] += _zero_rows(after, self._columns)
         if self._sampler:
             self._sampler.add(before, after)
-        self._product += float(numpy.dot(before, delta))
+        self._product += _dot(before, delta)
         self._add_delta(delta, differs)
         self._finite += len(delta) if finite is None else int(numpy.count_nonzero(finite))
         self._position += len(delta)
@@ -218,8 +221,15 @@ def _tamed(numbers: Array, finite: Array) -> Array:
 
 
 def _square(numbers: Array) -> float:
+    return _dot(numbers, numbers)
+
+
+def _dot(one: Array, other: Array) -> float:
+    """The dot product, summed over blocks in float64; blocks are too short for BLAS to start threads of its own."""
+    whole = len(one) - len(one) % _BLOCK
     with numpy.errstate(over="ignore", invalid="ignore"):
-        return float(numpy.dot(numbers, numbers))
+        blocks = numpy.vecdot(one[:whole].reshape(-1, _BLOCK), other[:whole].reshape(-1, _BLOCK))
+        return float(blocks.sum(dtype=numpy.float64) + numpy.dot(one[whole:], other[whole:]))
 
 
 def _zero_rows(numbers: Array, columns: int) -> int:

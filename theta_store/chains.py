@@ -47,7 +47,8 @@ def needed(recipes: Recipes, digests: Iterable[str]) -> dict[str, Recipe]:
 
 def restorable(recipes: Recipes, objects: ObjectStore) -> dict[str, Recipe]:
     """Those recipes whose objects are all here, and those of their bases."""
-    here = {digest: recipe for digest, recipe in recipes.items() if all(map(objects.has, recipe.oids))}
+    present = set(filter(objects.has, {oid for recipe in recipes.values() for oid in recipe.oids}))
+    here = {digest: recipe for digest, recipe in recipes.items() if present.issuperset(recipe.oids)}
     return {digest: recipe for digest, recipe in here.items() if _is_whole(here, digest)}
 
 

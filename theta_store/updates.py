@@ -19,6 +19,7 @@ from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Recipe
 from theta_checkpoint.manifest import Tensor
 from theta_checkpoint.manifest import described
+from theta_store import chains
 from theta_store import sketches
 from theta_store.bases import Base
 from theta_store.chains import MAX_DEPTH
@@ -141,12 +142,13 @@ def _made(manifest: Manifest, name: str, update: Update, store: Store) -> tuple[
     """The recipe and sketch of an updated group."""
     tensor = manifest.groups[name]
     base = Base(tuple(chain(manifest.recipes, tensor.digest)))
+    before = chains.chunks(base.recipes, name, store.objects)
     leans = len(base.recipes) <= MAX_DEPTH
     sketcher = sketches.Sketcher(tensor.dtype)
     if isinstance(update, LowRank | Scaled) and leans:
         hasher = blake3()
         oids = []
-        for data, raw in _pairs(tensor, update, base.chunks(store.objects)):
+        for data, raw in _pairs(tensor, update, before):
             hasher.update(raw)
             sketcher.update(raw)
             oids.append(store.objects.write(data))
@@ -154,7 +156,7 @@ def _made(manifest: Manifest, name: str, update: Update, store: Store) -> tuple[
         return Recipe(hasher.hexdigest(), encoding, tuple(oids), base.digest), sketcher.sketch()
 
     def sketched() -> Iterator[bytes]:
-        for raw in _chunks(tensor, update, base.chunks(store.objects)):
+        for raw in _chunks(tensor, update, before):
             sketcher.update(raw)
             yield raw
 

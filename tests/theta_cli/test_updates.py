@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy
@@ -16,6 +17,7 @@ from theta_cli import update_files
 from theta_cli.commands import add
 from theta_cli.commands.add import CannotUpdate
 from theta_cli.main import run
+from theta_store.objects import MissingObject
 from theta_store.updates import BadUpdate
 
 Array = NDArray[numpy.float32]
@@ -140,6 +142,37 @@ def test_changes_of_the_file_are_not_overwritten(repo: Path, model: dict[str, Ar
     with pytest.raises(CannotUpdate, match="not committed"):
         update("ia3", "update")
     assert (repo / "model.safetensors").read_bytes() == before
+
+
+def test_an_update_survives_rebase_squash_and_cherry_pick(repo: Path, git: Git, model: dict[str, Array]) -> None:
+    git("switch", "--quiet", "--create", "tuned")
+    for step in ("one", "two"):
+        save_file({"layer.weight/R": normal(120, 1), "layer.weight/C": normal(1, 90)}, "update")
+        update("low-rank", "update")
+        git("commit", "--quiet", f"--message={step}", "--", "model.safetensors")
+    tuned = (repo / "model.safetensors").read_bytes()
+    git("switch", "--quiet", "main")
+    (repo / "notes").write_text("main went on")
+    git("add", "notes")
+    git("commit", "--quiet", "--message=notes")
+    git("switch", "--quiet", "--detach", "main")
+    git("cherry-pick", "tuned~1", "tuned")
+    assert (repo / "model.safetensors").read_bytes() == tuned
+    git("switch", "--quiet", "tuned")
+    git("rebase", "--quiet", "main")
+    assert (repo / "model.safetensors").read_bytes() == tuned
+    git("switch", "--quiet", "main")
+    git("merge", "--quiet", "--squash", "tuned")
+    git("commit", "--quiet", "--message=squashed")
+    assert (repo / "model.safetensors").read_bytes() == tuned
+
+
+def test_values_that_are_not_here_are_named(repo: Path, model: dict[str, Array]) -> None:
+    shutil.rmtree(repo / ".git/theta/objects")
+    (repo / "model.safetensors").unlink()
+    save_file({"layer.weight/ia3": normal(90)}, "update")
+    with pytest.raises(MissingObject, match=r"group layer.weight: .*git theta fetch"):
+        update("ia3", "update")
 
 
 @pytest.mark.parametrize(

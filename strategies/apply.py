@@ -170,7 +170,10 @@ class _Compute:
     def __call__(self, base: Tensor | None, sides: Sequence[Tensor], context: Context) -> Tensor:
         wide = None if base is None else widened(base, self.precision, self.options, context)
         ends = [widened(side, self.precision, self.options, context) for side in sides]
-        rounded = self.strategy.merge(wide, ends, self.options, context).to(self.output)
+        try:
+            rounded = self.strategy.merge(wide, ends, self.options, context).to(self.output)
+        except torch.linalg.LinAlgError as error:
+            raise CannotMerge(context.group, f"strategy {self.strategy.name!r}: {error}") from error
         if not self.options["allow_nonfinite"] and not _finite(rounded):
             kind = str(self.output).removeprefix("torch.")
             raise CannotMerge(context.group, f"strategy {self.strategy.name!r} gives values too large for {kind}")

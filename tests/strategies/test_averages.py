@@ -197,3 +197,9 @@ def test_regmean_without_any_grams_says_how_to_make_them(merge: Merge, versions:
 def test_a_gram_of_the_wrong_side_is_refused(merge: Merge, versions: Versions) -> None:
     with pytest.raises(CannotMerge, match=r"\[12, 12\].*\[12, 20\].*transposed"):
         merge("regmean", *versions, side_data=(np.eye(12), np.eye(12)))
+
+
+def test_a_singular_gram_without_ridge_is_named(merge: Merge, versions: Versions) -> None:
+    nothing = np.zeros((20, 20))
+    with pytest.raises(CannotMerge, match=r"layer\.0\.weight.*'regmean'"):
+        merge("regmean", *versions, side_data=(nothing, nothing), ridge=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from theta_git.repository import Repository
 from theta_merge.side_data import beside
@@ -18,7 +19,7 @@ PSEUDO_REFS = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REBASE_HEAD")
 
 @dataclass(frozen=True)
 class BesideInCommits:
-    """Side data as it was committed beside a checkpoint, see :data:`theta_merge.side_data.Locate`."""
+    """Side data as it was committed beside a checkpoint, see :class:`theta_merge.side_data.Beside`."""
 
     path: str
     commits: tuple[str, ...]
@@ -26,11 +27,16 @@ class BesideInCommits:
     repository: Repository
     store: Store
 
-    def __call__(self, kind: str, side: int) -> Checkpoint | None:
-        """The committed side data of one side; None where there is none."""
-        if side >= len(self.commits):
-            return None
-        blob = self.repository.blob(f"{self.commits[side]}:{beside(self.path, kind)}")
+    def file(self, name: str, side: int) -> bytes | None:
+        """See :meth:`Beside.file`."""
+        return self._blob(str(PurePosixPath(self.path).with_name(name)), side)
+
+    def _blob(self, path: str, side: int) -> bytes | None:
+        return self.repository.blob(f"{self.commits[side]}:{path}") if side < len(self.commits) else None
+
+    def checkpoint(self, kind: str, side: int) -> Checkpoint | None:
+        """See :meth:`Beside.checkpoint`."""
+        blob = self._blob(beside(self.path, kind), side)
         manifest = manifest_of(blob, self.store) if blob else None
         return StoredCheckpoint(manifest, self.store.objects) if manifest else None
 

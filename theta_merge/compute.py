@@ -16,19 +16,28 @@ from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
 
+import numpy
 import torch
 
 from strategies.apply import merged
 from strategies.contract import CannotMerge
 from strategies.contract import Context
 from strategies.contract import options_of_sides
+from strategies.lora import merged_factors
 from strategies.survey import surveyed
 from theta_checkpoint.dtypes import DTYPES
 from theta_checkpoint.layout import element_count
+from theta_merge.adapters import CONFIG
+from theta_merge.adapters import is_factor
+from theta_merge.adapters import merged_rank
+from theta_merge.adapters import pair
+from theta_merge.adapters import scale
 from theta_merge.choices import resized_side
 from theta_merge.outcome import BASE
 from theta_merge.outcome import Computed
 from theta_merge.outcome import sides_of
+from theta_merge.side_data import Beside
+from theta_merge.side_data import Nothing
 from theta_merge.side_data import SideData
 from theta_merge.storage_order import storage_axes
 from theta_store import values
@@ -42,8 +51,10 @@ if TYPE_CHECKING:
 # Groups are computed side by side, a core each: threads within one would only wait for one another, and its sums
 # would depend on their number.
 torch.set_num_threads(1)
-# Values arrive as read-only arrays; no strategy writes to its inputs.
-warnings.filterwarnings("ignore", message=".*is not writable", category=UserWarning)
+# Values arrive as read-only arrays, and no strategy writes to its inputs. torch warns of that once in a process: here.
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    torch.from_numpy(numpy.frombuffer(b"once", numpy.uint8))
 
 
 @dataclass(frozen=True)
@@ -53,6 +64,7 @@ class Computer:
     checkpoints: Sequence[Checkpoint | None]
     """one per side, base last"""
     data: SideData = field(default_factory=dict)
+    beside: Beside = field(default_factory=Nothing)
     statistics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """what the survey of the whole model found, by choice (see :meth:`surveyed`)"""
 
@@ -67,7 +79,7 @@ class Computer:
             for slices, place in self._slices(group, length // DTYPES[target.dtype].itemsize):
                 yield _raw(self._merged(group, slices, place))
             return
-        whole = self._merged_rows(group) if resized_side(group.conflict) else self._merged_whole(group)
+        whole = self._merged_in_one(group)
         data = _raw(whole.reshape(target.shape).permute(storage_axes(target.shape, target.strides)))
         for start, size in chunk_ranges(len(data), length):
             yield data[start : start + size]
@@ -99,6 +111,29 @@ class Computer:
 
     def _array(self, version: int, name: str) -> torch.Tensor:
         return tensor_of(values.array(self._checkpoint(version), name))
+
+    def _merged_in_one(self, group: Computed) -> torch.Tensor:
+        if is_factor(group.conflict.name, group.choice):
+            return self._merged_factor(group)
+        return self._merged_rows(group) if resized_side(group.conflict) else self._merged_whole(group)
+
+    def _merged_factor(self, group: Computed) -> torch.Tensor:
+        """One factor of a pair that is merged as a product, scaled for the configuration of ours."""
+        first, second = pair(group.conflict.name)
+        sides = tuple(range(len(group.conflict.sides)))
+        factors = [(self._array(side, first), self._array(side, second)) for side in sides]
+        scales = [scale(self.beside.file(CONFIG, side), side, first, len(factors[side][0])) for side in sides]
+        options = options_of_sides(group.choice.strategy, group.choice.options, sides, len(sides))
+        divisor = sum(options["weights"]) if options["normalize"] else 1.0
+        shares = [weight / divisor * own for weight, own in zip(options["weights"], scales, strict=True)]
+        rank = merged_rank(group.conflict, group.choice)
+        ours = scale(self.beside.file(CONFIG, 0), 0, first, rank)
+        fixed = None if options["factors"] == "stack" else rank
+        a, b = merged_factors(factors, shares, ours, fixed)
+        found = a if group.conflict.name == first else b
+        if not options["allow_nonfinite"] and not bool(torch.isfinite(found).all()):
+            raise CannotMerge(group.conflict.name, "holds NaN or infinity")
+        return found.to(torch_dtype(group.state.dtype))
 
     def _merged_whole(self, group: Computed) -> torch.Tensor:
         return self._merged(group, self._whole(group), Context(group.conflict.name))
@@ -172,7 +207,8 @@ def _has(group: Computed, version: int) -> bool:
 def _in_slices(group: Computed) -> bool:
     """Whether the group may be computed a slice at a time; slices run in C order."""
     strategy = group.choice.strategy
-    whole = strategy.side_data or group.state.strides or resized_side(group.conflict)
+    pieced = resized_side(group.conflict) or is_factor(group.conflict.name, group.choice)
+    whole = strategy.side_data or group.state.strides or pieced
     return strategy.elementwise(group.choice.options) and not whole
 
 
@@ -184,8 +220,6 @@ def torch_dtype(dtype: str) -> torch.dtype:
 
 def tensor_of(array: NDArray[Any]) -> torch.Tensor:
     """The array as a tensor that shares its memory; bfloat16 and float8 by their bits."""
-    import numpy
-
     if array.dtype.kind not in "Vf" or array.dtype.itemsize > 2 or array.dtype == numpy.float16:
         return torch.from_numpy(array)
     bits = torch.from_numpy(array.view(numpy.int16 if array.dtype.itemsize == 2 else numpy.uint8))

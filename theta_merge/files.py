@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
@@ -24,7 +25,6 @@ from theta_merge.pour import poured
 from theta_merge.report import described_conflict
 from theta_merge.report import outcome_json
 from theta_merge.report import outcome_summary
-from theta_merge.side_data import Locate
 from theta_merge.side_data import beside
 from theta_merge.side_data import lacking
 from theta_merge.side_data import side_data
@@ -65,14 +65,15 @@ def merge(args: argparse.Namespace) -> int:
     if _computes(asked, len(sides)) and not args.dry_run:
         # torch takes seconds to import: meanwhile the files are read.
         threading.Thread(target=import_module, args=("theta_merge.compute",), daemon=True).start()
-    with _opened([*sides, base]) as checkpoints:
+    with _opened([*sides, base]) as checkpoints, contextlib.ExitStack() as stack:
         wanted = _wanted(checkpoints, asked, str(args.output))
-        with side_data((group.choice for group in wanted.computed), len(sides), _beside(sides)) as data:
+        found = BesideFiles(sides, stack)
+        with side_data((group.choice for group in wanted.computed), len(sides), found) as data:
             unfit = {group.state.name: why for group in wanted.computed if (why := lacking(group, data))}
             wanted = _wanted(checkpoints, asked, str(args.output), unfit) if unfit else wanted
             writes = not args.dry_run and not wanted.open
             if writes:
-                poured(wanted, checkpoints, data, args.output)
+                poured(wanted, checkpoints, data, args.output, found)
     _tell(wanted, args, args.output if writes else None)
     return CONFLICT if wanted.open else DONE
 
@@ -109,15 +110,23 @@ def _computes(asked: Wish, sides: int) -> bool:
     return any(not choice(one.strategy, one.options, sides).strategy.selects for one in wanted)
 
 
-def _beside(sides: Sequence[Path]) -> Locate:
-    """Side data in the files beside each side's file."""
-    stack = contextlib.ExitStack()
+@dataclass(frozen=True)
+class BesideFiles:
+    """What lies beside the sides' files, see :class:`theta_merge.side_data.Beside`."""
 
-    def locate(kind: str, side: int) -> Checkpoint | None:
-        path = Path(beside(str(sides[side]), kind))
-        return stack.enter_context(opened(path)) if path.exists() else None
+    sides: Sequence[Path]
+    stack: contextlib.ExitStack
+    """keeps open what is found"""
 
-    return locate
+    def checkpoint(self, kind: str, side: int) -> Checkpoint | None:
+        """See :meth:`Beside.checkpoint`."""
+        path = Path(beside(str(self.sides[side]), kind))
+        return self.stack.enter_context(opened(path)) if path.exists() else None
+
+    def file(self, name: str, side: int) -> bytes | None:
+        """See :meth:`Beside.file`."""
+        path = self.sides[side].with_name(name)
+        return path.read_bytes() if path.is_file() else None
 
 
 def _tell(wanted: Outcome, args: argparse.Namespace, written: Path | None) -> None:

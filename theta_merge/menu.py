@@ -13,7 +13,7 @@ from theta_merge.preview import Previewer
 from theta_merge.screen import Screen
 from theta_merge.session import Session
 from theta_merge.session import resumed
-from theta_merge.side_data import Locate
+from theta_merge.side_data import Beside
 from theta_merge.terminal import terminal
 from theta_store.checkpoint import StoredCheckpoint
 from theta_store.objects import ObjectStore
@@ -30,7 +30,7 @@ class Question:
     versions: Versions
     choices: Mapping[str, Choice]
     """made before, and offered again"""
-    locate: Locate
+    locate: Beside
     """where side data is found, for previews"""
 
 

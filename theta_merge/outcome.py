@@ -12,6 +12,11 @@ from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Tensor
 from theta_checkpoint.manifest import TiedTensor
 from theta_checkpoint.new_structure import CannotWrite
+from theta_merge.adapters import factor_obstacle
+from theta_merge.adapters import is_factor
+from theta_merge.adapters import merged_rank
+from theta_merge.adapters import pair
+from theta_merge.adapters import paired
 from theta_merge.choices import Choice
 from theta_merge.choices import obstacle
 from theta_merge.choices import resized_side
@@ -121,6 +126,7 @@ def outcome(
     ``preferred`` is the side whose values (epoch, ...) stand where several sides changed them; ``refused`` says
     why a choice turned out not to settle its group.
     """
+    choices = paired(versions.decisions, choices)
     groups: dict[str, Taken | Computed] = {}
     still_open: list[Open] = []
     for decision in versions.decisions:
@@ -164,17 +170,32 @@ def _settled(
     decision: Decision, versions: Versions, choice: Choice | None, why: str | None
 ) -> tuple[Taken | Computed, str | None]:
     """What a name becomes; beside it, why the choice does not settle the conflict."""
+    if choice and is_factor(decision.name, choice):
+        why = _pair_obstacle(decision, versions)
+        if why is None:
+            return Computed(decision, choice, _factor_target(decision, choice)), None
     if decision.side is not None:
         return Taken(decision.side, versions.state(decision.side, decision.name)), None
-    ours = Taken(0, versions.state(0, decision.name))
-    if choice is None:
-        return ours, why
-    if why := obstacle(choice, decision):
-        return ours, why
+    why = why or (obstacle(choice, decision) if choice else None)
+    if choice is None or why:
+        return Taken(0, versions.state(0, decision.name)), why
     if selected := choice.strategy.selects:
         version = {"base": BASE, "ours": 0, "theirs": len(versions.sides) - 1}[selected]
         return Taken(version, versions.state(version, decision.name)), None
     return Computed(decision, choice, _target(decision)), None
+
+
+def _pair_obstacle(factor: Decision, versions: Versions) -> str | None:
+    """Why a factor and its partner cannot be merged: both can, or neither."""
+    both = [decision for decision in versions.decisions if decision.name in pair(factor.name)]
+    return next((why for decision in both if (why := factor_obstacle(decision))), None)
+
+
+def _factor_target(decision: Decision, choice: Choice) -> Tensor:
+    found = _target(decision)
+    rank, (rows, columns) = merged_rank(decision, choice), found.shape
+    shape = (rank, columns) if pair(decision.name)[0] == decision.name else (rows, rank)
+    return Tensor(found.name, found.dtype, shape, "", None)
 
 
 def _target(decision: Decision) -> Tensor:

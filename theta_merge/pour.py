@@ -19,6 +19,7 @@ from theta_checkpoint.skeleton import Segment
 from theta_merge.outcome import Computed
 from theta_merge.outcome import Outcome
 from theta_merge.settle import chunks_in_order
+from theta_merge.side_data import Beside
 from theta_merge.side_data import SideData
 from theta_merge.untied import Untied
 from theta_store.checkpoint import FileCheckpoint
@@ -29,7 +30,9 @@ from theta_store.crcs import Range
 from theta_store.crcs import expected_bytes
 
 
-def poured(wanted: Outcome, checkpoints: Sequence[FileCheckpoint | None], data: SideData, path: Path) -> None:
+def poured(
+    wanted: Outcome, checkpoints: Sequence[FileCheckpoint | None], data: SideData, path: Path, found: Beside
+) -> None:
     """Write the merged file; at ``path`` is what was there before, or all of it. Memory: a few slices.
 
     ``checkpoints`` are one per side, base last. Raises OSError, and what computing raises
@@ -39,7 +42,7 @@ def poured(wanted: Outcome, checkpoints: Sequence[FileCheckpoint | None], data: 
     try:
         fd = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         try:
-            _pour(wanted, checkpoints, data, fd)
+            _pour(wanted, checkpoints, data, fd, found)
         finally:
             os.close(fd)
         os.replace(partial, path)
@@ -47,7 +50,9 @@ def poured(wanted: Outcome, checkpoints: Sequence[FileCheckpoint | None], data: 
         partial.unlink(missing_ok=True)
 
 
-def _pour(wanted: Outcome, checkpoints: Sequence[FileCheckpoint | None], data: SideData, fd: int) -> None:
+def _pour(
+    wanted: Outcome, checkpoints: Sequence[FileCheckpoint | None], data: SideData, fd: int, found: Beside
+) -> None:
     segments = list(wanted.frame.segments)
     if wanted.frame.side is not None:
         frame = checkpoints[wanted.frame.side]
@@ -55,7 +60,7 @@ def _pour(wanted: Outcome, checkpoints: Sequence[FileCheckpoint | None], data: S
         segments = skeleton.decoded(frame.found.skeleton)
     starts = dict(_starts(segments))
     holes = {segment.name: start for start, segment in starts.items() if isinstance(segment, Hole)}
-    chunks = _Chunks(wanted, [Untied(checkpoint) if checkpoint else None for checkpoint in checkpoints], data)
+    chunks = _Chunks(wanted, [Untied(checkpoint) if checkpoint else None for checkpoint in checkpoints], data, found)
     with ThreadPoolExecutor(WORKERS) as pool:
         for _ in pool.map(lambda name: _write(fd, chunks.of(name), holes[name]), sorted(holes)):
             pass
@@ -78,13 +83,13 @@ def _starts(segments: Sequence[Segment]) -> Iterator[tuple[int, Segment]]:
 class _Chunks:
     """The bytes of every merged group, as its place in the file wants them."""
 
-    def __init__(self, wanted: Outcome, checkpoints: Sequence[Untied | None], data: SideData) -> None:
+    def __init__(self, wanted: Outcome, checkpoints: Sequence[Untied | None], data: SideData, found: Beside) -> None:
         self._wanted = wanted
         self._checkpoints = checkpoints
         if wanted.computed:
             from theta_merge.compute import Computer
 
-            self._computer = Computer(checkpoints, data).surveyed(wanted.computed)
+            self._computer = Computer(checkpoints, data, found).surveyed(wanted.computed)
 
     def of(self, name: str) -> Iterator[bytes]:
         """The chunks of one group in storage order."""

@@ -16,7 +16,7 @@ from theta_merge.outcome import Computed
 from theta_merge.outcome import Versions
 from theta_merge.outcome import outcome
 from theta_merge.settle import readable
-from theta_merge.side_data import Locate
+from theta_merge.side_data import Beside
 from theta_merge.side_data import side_data
 from theta_store.sketches import Sketch
 from theta_store.sketches import Sketcher
@@ -30,7 +30,7 @@ class Previewer:
     versions: Versions
     sketches: Mapping[str, Sketch]
     store: Store
-    locate: Locate
+    locate: Beside
 
     def __call__(self, conflict: Decision, choice: Choice) -> str:
         """``≈ 2 % from base, ≈ 1.4 % from ours, ...``; raises what computing raises."""
@@ -60,6 +60,6 @@ class Previewer:
         ]
         with side_data([group.choice], len(self.versions.sides), self.locate) as data:
             sketcher = Sketcher(group.state.dtype)
-            for chunk in Computer(checkpoints, data).surveyed([group]).chunks(group):
+            for chunk in Computer(checkpoints, data, self.locate).surveyed([group]).chunks(group):
                 sketcher.update(chunk)
         return sketcher.sketch()

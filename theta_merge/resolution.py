@@ -30,7 +30,7 @@ from theta_merge.outcome import preferred_side
 from theta_merge.recipe import matches
 from theta_merge.settle import Settled
 from theta_merge.settle import settled
-from theta_merge.side_data import Locate
+from theta_merge.side_data import Beside
 from theta_merge.sources import manifest_of
 from theta_merge.wishes import Wish
 from theta_merge.wishes import chosen
@@ -134,7 +134,7 @@ class Resolver:
         self.repository.output("checkout-index", "-f", "-u", "--", one.path)
         self.conflicts.remove(one.path)
 
-    def _choices(self, one: Unmerged, versions: Versions, request: Request, locate: Locate) -> dict[str, Choice]:
+    def _choices(self, one: Unmerged, versions: Versions, request: Request, locate: Beside) -> dict[str, Choice]:
         """Choices made before, those of the request, and those of the menu.
 
         A request settles what is still open; one with a pattern also changes what was chosen before.

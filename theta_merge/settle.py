@@ -21,7 +21,8 @@ from theta_merge.outcome import Outcome
 from theta_merge.outcome import Taken
 from theta_merge.outcome import Versions
 from theta_merge.outcome import outcome
-from theta_merge.side_data import Locate
+from theta_merge.side_data import Beside
+from theta_merge.side_data import Nothing
 from theta_merge.side_data import SideData
 from theta_merge.side_data import lacking
 from theta_merge.side_data import side_data
@@ -44,6 +45,8 @@ from theta_store.objects import CorruptObject
 from theta_store.objects import MissingObject
 from theta_store.store import Store
 
+_NOTHING = Nothing()
+
 
 @dataclass(frozen=True)
 class Settled:
@@ -59,7 +62,7 @@ def settled(
     choices: Mapping[str, Choice],
     store: Store,
     preferred: int = 0,
-    locate: Locate = lambda kind, side: None,
+    locate: Beside = _NOTHING,
 ) -> Settled:
     """The merge under these choices, its new values stored; a group that cannot be computed stays ours and open.
 
@@ -70,12 +73,12 @@ def settled(
     with side_data((group.choice for group in wanted.computed), len(versions.sides), locate) as data:
         unfit = {group.state.name: why for group in wanted.computed if (why := lacking(group, data))}
         wanted = outcome(versions, choices, preferred, unfit)
-        made, refused = _computed(wanted, store, data)
+        made, refused = _computed(wanted, store, data, locate)
         if refused:
             frame = wanted.frame.manifest
             wanted = outcome(versions, choices, preferred, {**unfit, **refused})
             if wanted.frame.manifest != frame:
-                made, _ = _computed(wanted, store, data)
+                made, _ = _computed(wanted, store, data, locate)
     return _stored(wanted, made, store)
 
 
@@ -84,7 +87,9 @@ def readable(manifest: Manifest, store: Store) -> Checkpoint:
     return Untied(StoredCheckpoint(manifest, store.objects))
 
 
-def _computed(wanted: Outcome, store: Store, data: SideData) -> tuple[dict[str, Intake], dict[str, str]]:
+def _computed(
+    wanted: Outcome, store: Store, data: SideData, locate: Beside
+) -> tuple[dict[str, Intake], dict[str, str]]:
     """What was computed and stored, and why other groups could not be, both by name."""
     if not wanted.computed:
         return {}, {}
@@ -92,7 +97,7 @@ def _computed(wanted: Outcome, store: Store, data: SideData) -> tuple[dict[str, 
 
     versions = (*wanted.versions.sides, wanted.versions.base)
     checkpoints = [readable(version, store) if version else None for version in versions]
-    computer = Computer(checkpoints, data).surveyed(wanted.computed)
+    computer = Computer(checkpoints, data, locate).surveyed(wanted.computed)
 
     def one(group: Computed) -> Intake | str:
         try:

@@ -7,13 +7,13 @@ side's commit (or folder), or the files given as ``-X fisher=OURS_FILE,THEIRS_FI
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from pathlib import PurePosixPath
+from typing import Protocol
 
 from strategies.contract import MergeError
 from theta_merge.choices import Choice
@@ -23,8 +23,31 @@ from theta_merge.outcome import sides_of
 from theta_store.checkpoint import Checkpoint
 from theta_store.checkpoint import opened
 
-Locate = Callable[[str, int], "Checkpoint | None"]
-"""the checkpoint that holds a kind of side data for a side, where it lies by convention; None if there is none"""
+
+class Beside(Protocol):
+    """The files that lie beside a checkpoint, for each side."""
+
+    def checkpoint(self, kind: str, side: int) -> Checkpoint | None:
+        """The side data of a kind; None if there is none."""
+        ...
+
+    def file(self, name: str, side: int) -> bytes | None:
+        """Another file of the same folder; None if there is none."""
+        ...
+
+
+class Nothing:
+    """Where nothing lies beside."""
+
+    def checkpoint(self, kind: str, side: int) -> Checkpoint | None:
+        """See :meth:`Beside.checkpoint`."""
+        return None
+
+    def file(self, name: str, side: int) -> bytes | None:
+        """See :meth:`Beside.file`."""
+        return None
+
+
 SideData = Mapping[str, Sequence[Checkpoint]]
 """by kind: one checkpoint per side"""
 
@@ -46,7 +69,7 @@ def beside(path: str, kind: str) -> str:
 
 
 @contextlib.contextmanager
-def side_data(choices: Iterable[Choice], sides: int, locate: Locate) -> Iterator[SideData]:
+def side_data(choices: Iterable[Choice], sides: int, locate: Beside) -> Iterator[SideData]:
     """The side data that these choices need; raises :class:`NoSideData` before any value is read."""
     with contextlib.ExitStack() as stack:
         found: dict[str, Sequence[Checkpoint]] = {}
@@ -79,10 +102,10 @@ def _given(choice: Choice, sides: int, stack: contextlib.ExitStack) -> Sequence[
     return [stack.enter_context(opened(Path(file))) for file in choice.side_files]
 
 
-def _located(strategy: str, kind: str, sides: int, locate: Locate) -> Sequence[Checkpoint]:
+def _located(strategy: str, kind: str, sides: int, locate: Beside) -> Sequence[Checkpoint]:
     found = []
     for side in range(sides):
-        checkpoint = locate(kind, side)
+        checkpoint = locate.checkpoint(kind, side)
         if checkpoint is None:
             raise NoSideData(kind, side, strategy)
         found.append(checkpoint)

@@ -130,6 +130,10 @@ def test_a_damaged_manifest_is_a_conflict_with_ours_kept(forked: Path, git: Git,
 
 
 def test_values_that_are_not_here_leave_a_conflict(forked: Path, git: Git, run: Run) -> None:
+    git("switch", "-q", "side")
+    save(MODEL, {**THEIRS, "a": 5.0})
+    git("commit", "-qam", "an object of its own")
+    git("switch", "-q", "main")
     theirs = parse(git("cat-file", "blob", f"side:{MODEL}").encode())
     for oid in theirs.recipes[theirs.groups["a"].digest].oids:
         (forked / ".git/theta/objects" / oid[:2] / oid).unlink()

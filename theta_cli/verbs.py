@@ -36,6 +36,8 @@ VERBS = {
         "fsck": "check every manifest of the history and every object, and repair them",
         "repack": "shorten chains of versions that lean on one another",
         "gc": "delete objects that nothing needs any more",
+        "migrate": "turn git-lfs files and plain files into checkpoints",
+        "export": "turn checkpoints into git-lfs files or plain files",
     },
 }
 """Heading to verb to one-line summary; verb ``a-b`` is module ``theta_cli.commands.a_b``."""

@@ -1,0 +1,120 @@
+"""migrate and export: coming from git-lfs and plain files, and going back."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.clones import save
+from theta_cli.conversion import attributes_text
+from theta_cli.main import run
+from theta_git.history import NotClean
+
+Git = Callable[..., str]
+
+
+@pytest.fixture
+def plain(empty_repo: Path, git: Git) -> Path:
+    """Three commits with a checkpoint as a plain file, the last one on a branch; and another file."""
+    (empty_repo / "read me").write_text("hello\n")
+    for number, message in enumerate(("one", "two")):
+        save(empty_repo / "m.safetensors", a=float(number))
+        git("add", ".")
+        git("commit", "--quiet", "-m", message)
+    git("tag", "-a", "v1", "-m", "first release")
+    git("switch", "--quiet", "-c", "side")
+    save(empty_repo / "m.safetensors", b=9.0)
+    git("commit", "--quiet", "-a", "-m", "three")
+    return empty_repo
+
+
+@pytest.fixture
+def lfs(empty_repo: Path, git: Git) -> Path:
+    """Two commits with a checkpoint of git-lfs."""
+    if not shutil.which("git-lfs"):
+        pytest.skip("git-lfs is not installed")
+    git("lfs", "install", "--local", "--skip-repo")
+    (empty_repo / ".gitattributes").write_text("*.safetensors filter=lfs diff=lfs merge=lfs -text\n*.txt text\n")
+    for number in range(2):
+        save(empty_repo / "m.safetensors", a=float(number))
+        git("add", ".")
+        git("commit", "--quiet", "-m", f"number {number}")
+    return empty_repo
+
+
+def _blob(git: Git, name: str) -> str:
+    return git("cat-file", "blob", name)
+
+
+def _checked_out(git: Git, folder: Path, rev: str) -> bytes:
+    git("checkout", "--quiet", rev)
+    return (folder / "m.safetensors").read_bytes()
+
+
+def test_plain_files_in_a_new_commit(plain: Path, git: Git) -> None:
+    before = (plain / "m.safetensors").read_bytes()
+    assert run("migrate", ["*.safetensors"]) == 0
+    assert _blob(git, "HEAD:m.safetensors").startswith("theta 1\n")
+    assert not _blob(git, "HEAD:.gitattributes").startswith("theta 1\n")
+    assert git("status", "--porcelain") == ""
+    (plain / "m.safetensors").unlink()
+    git("checkout", "--", "m.safetensors")
+    assert (plain / "m.safetensors").read_bytes() == before
+    assert git("log", "-1", "--format=%s") == "Track *.safetensors with theta\n"
+
+
+def test_the_whole_history(plain: Path, git: Git) -> None:
+    revs = {"main~": "main~", "main": "main", "side": "side", "v1": "v1"}
+    before = {rev: _checked_out(git, plain, rev) for rev in revs}
+    git("checkout", "--quiet", "side")
+    log = git("log", "--all", "--format=%an %ad %s")
+    assert run("migrate", ["--everything", "*.safetensors"]) == 0
+    assert git("status", "--porcelain") == ""
+    for rev in revs:
+        assert _blob(git, f"{rev}:m.safetensors").startswith("theta 1\n")
+        assert _checked_out(git, plain, rev) == before[rev]
+    assert git("log", "--branches", "--tags", "--format=%an %ad %s") == log
+    assert git("cat-file", "-p", "v1").endswith("first release\n")
+    assert _blob(git, "side:read me") == "hello\n"
+    for name in ("heads/main", "heads/side"):
+        size = int(git("cat-file", "-s", f"refs/original/theta/{name}:m.safetensors"))
+        assert size == len(before[name.removeprefix("heads/")])
+
+
+def test_files_of_git_lfs_and_back(lfs: Path, git: Git) -> None:
+    before = {rev: _blob(git, f"{rev}:m.safetensors") for rev in ("main~", "main")}
+    content = (lfs / "m.safetensors").read_bytes()
+    run("migrate", ["--everything", "*.safetensors"])
+    assert "filter=lfs" not in _blob(git, "main~:.gitattributes")
+    assert _blob(git, "main~:m.safetensors").startswith("theta 1\n")
+    assert (lfs / "m.safetensors").read_bytes() == content
+    shutil.rmtree(lfs / ".git/lfs")
+    run("export", ["--everything", "*.safetensors"])
+    assert {rev: _blob(git, f"{rev}:m.safetensors") for rev in ("main~", "main")} == before
+    assert "filter=theta" not in _blob(git, "main~:.gitattributes")
+    assert _checked_out(git, lfs, "main~") != content
+    assert _checked_out(git, lfs, "main") == content
+
+
+def test_back_to_plain_files_in_a_new_commit(plain: Path, git: Git) -> None:
+    before = git("rev-parse", "HEAD:m.safetensors")
+    run("migrate", ["*.safetensors"])
+    run("export", ["--to", "plain", "*.safetensors"])
+    assert git("rev-parse", "HEAD:m.safetensors") == before
+    assert git("status", "--porcelain") == ""
+
+
+def test_uncommitted_changes_stop_it(plain: Path, git: Git) -> None:
+    save(plain / "m.safetensors", a=77.0)
+    for options in ([], ["--everything"]):
+        with pytest.raises(NotClean, match="commit or stash"):
+            run("migrate", [*options, "*.safetensors"])
+
+
+def test_attributes_of_other_patterns_stay() -> None:
+    text = "*.txt text\n*.pt filter=lfs -text\n*.pt linguist-generated\n"
+    assert attributes_text(text, ["*.pt"], "filter=theta") == "*.txt text\n*.pt linguist-generated\n*.pt filter=theta\n"
+    assert attributes_text(text, ["*.pt"], None) == "*.txt text\n*.pt linguist-generated\n"

@@ -1,0 +1,44 @@
+"""`git theta export`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from argparse import Namespace
+
+from theta_cli.conversion import Conversion
+from theta_cli.conversion import to_lfs
+from theta_cli.conversion import to_plain
+from theta_cli.fetching import fetched
+from theta_cli.migration import migrate_head
+from theta_cli.migration import migrate_history
+from theta_git.history import BACKUP
+from theta_git.repository import Repository
+from theta_git.trees import index_entries
+from theta_git.trees import reachable_blobs
+from theta_store.needed import needed_objects
+
+_LFS = "filter=lfs diff=lfs merge=lfs -text"
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("patterns", nargs="+", metavar="PATTERN", help="as in .gitattributes, such as '*.pt'")
+    parser.add_argument("--to", choices=("plain", "lfs"), default="lfs", help="git-lfs (the default), or plain files")
+    parser.add_argument("--everything", action="store_true", help="rewrite every commit of every branch and tag")
+
+
+def run(args: Namespace) -> int:
+    """Turn checkpoints of theta into git-lfs or plain files: in a new commit, or in the whole history."""
+    repository = Repository()
+    _ = repository.top
+    conversion = Conversion(repository, args.patterns, to_lfs if args.to == "lfs" else to_plain)
+    blobs = reachable_blobs(repository) if args.everything else {e.oid: e.path for e in index_entries(repository)}
+    fetched(repository, conversion.store.objects, needed_objects(repository, blobs), None)
+    line = _LFS if args.to == "lfs" else None
+    if args.everything:
+        done = migrate_history(conversion, line)
+        print(f"converted {done.files} files in {done.commits} commits; what was before is kept at {BACKUP}*")
+    else:
+        done = migrate_head(conversion, line, f"No longer track {' '.join(args.patterns)} with theta")
+        print(f"converted {done.files} files in a new commit; earlier commits are as they were")
+    return 0

@@ -1,0 +1,38 @@
+"""`git theta migrate`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from argparse import Namespace
+
+from theta_cli import installation
+from theta_cli.conversion import Conversion
+from theta_cli.conversion import to_theta
+from theta_cli.migration import migrate_head
+from theta_cli.migration import migrate_history
+from theta_git.attributes import TRACKED
+from theta_git.history import BACKUP
+from theta_git.repository import Repository
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("patterns", nargs="+", metavar="PATTERN", help="as in .gitattributes, such as '*.pt'")
+    parser.add_argument("--everything", action="store_true", help="rewrite every commit of every branch and tag")
+
+
+def run(args: Namespace) -> int:
+    """Turn plain files and git-lfs files into checkpoints of theta: in a new commit, or in the whole history."""
+    repository = Repository()
+    _ = repository.top
+    installation.installed_if_needed(repository)
+    conversion = Conversion(repository, args.patterns, to_theta)
+    message = f"Track {' '.join(args.patterns)} with theta"
+    if args.everything:
+        done = migrate_history(conversion, TRACKED)
+        print(f"converted {done.files} files in {done.commits} commits; what was before is kept at {BACKUP}*")
+        print("next: git push --force-with-lease, and let everyone clone anew")
+    else:
+        done = migrate_head(conversion, TRACKED, message)
+        print(f"converted {done.files} files in a new commit; earlier commits are as they were")
+    return 0

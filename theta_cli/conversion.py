@@ -1,0 +1,167 @@
+"""Blobs of checkpoints: from plain files and git-lfs pointers to manifests, and back."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO
+
+from theta_checkpoint.failure import Failure
+from theta_checkpoint.layout import FileSource
+from theta_checkpoint.manifest import Manifest
+from theta_checkpoint.manifest import is_manifest
+from theta_checkpoint.manifest import parse
+from theta_git import attributes
+from theta_git.repository import Repository
+from theta_store.capture import captured
+from theta_store.capture import identified
+from theta_store.checkpoint import StoredCheckpoint
+from theta_store.restore import restored
+from theta_store.store import Store
+
+_POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*?oid sha256:([0-9a-f]{64})\nsize \d+\n")
+_MAX_POINTER = 1024
+"""bytes; as git-lfs has it"""
+
+
+class LfsObjectMissing(Failure):
+    """A git-lfs pointer whose file is not here."""
+
+
+@dataclass
+class Conversion:
+    """One conversion of the files that match patterns; each blob is converted once."""
+
+    repository: Repository
+    patterns: Sequence[str]
+    convert: Callable[[Conversion, str, str], str]
+    """path and blob id to another blob id"""
+    done: dict[str, str] = field(default_factory=dict)
+    """blob id by blob id"""
+    latest: dict[str, Manifest] = field(default_factory=dict)
+    """the last manifest of each path, which the next version may lean on"""
+
+    @cached_property
+    def store(self) -> Store:
+        """Where values go."""
+        return Store.at(self.repository.theta_dir)
+
+    @cached_property
+    def lfs_objects(self) -> Path:
+        """Where git-lfs keeps its objects."""
+        return self.repository.common_dir / "lfs" / "objects"
+
+    def file(self, path: str, blob: str) -> str:
+        """The blob that takes the place of one, which is itself unless the path matches."""
+        if not any(
+            fnmatchcase(path if "/" in pattern else os.path.basename(path), pattern) for pattern in self.patterns
+        ):
+            return blob
+        if blob not in self.done:
+            self.done[blob] = self.convert(self, path, blob)
+        return self.done[blob]
+
+
+def to_theta(conversion: Conversion, path: str, blob: str) -> str:
+    """The manifest of a plain file or git-lfs pointer, its values stored; a manifest stays as it is."""
+    repository = conversion.repository
+    with tempfile.TemporaryFile() as content:
+        _copy_blob(repository, blob, content)
+        head = os.pread(content.fileno(), _MAX_POINTER, 0)
+        if is_manifest(head):
+            return blob
+        pointer = _POINTER.fullmatch(head)
+        with _lfs_file(conversion, path, pointer[1].decode()) if pointer else content as file:
+            source = FileSource(file.fileno())
+            found = identified(source)
+            manifest = captured(source, found, conversion.store, conversion.latest.get(path))
+    conversion.latest[path] = manifest
+    return _written(repository, [bytes(manifest)])
+
+
+def to_plain(conversion: Conversion, path: str, blob: str) -> str:
+    """The checkpoint file itself, as an ordinary blob."""
+    manifest = _manifest(conversion.repository, blob)
+    if not manifest:
+        return blob
+    return _written(conversion.repository, restored(StoredCheckpoint(manifest, conversion.store.objects)))
+
+
+def to_lfs(conversion: Conversion, path: str, blob: str) -> str:
+    """A git-lfs pointer to the checkpoint file, which is put where git-lfs keeps its objects."""
+    manifest = _manifest(conversion.repository, blob)
+    if not manifest:
+        return blob
+    conversion.lfs_objects.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=conversion.lfs_objects, delete=False) as file:
+        hasher, size = hashlib.sha256(), 0
+        for piece in restored(StoredCheckpoint(manifest, conversion.store.objects)):
+            hasher.update(piece)
+            size += file.write(piece)
+    oid = hasher.hexdigest()
+    place = conversion.lfs_objects / oid[:2] / oid[2:4] / oid
+    place.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(file.name, place)
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {size}\n"
+    return _written(conversion.repository, [pointer.encode()])
+
+
+def attributes_with(repository: Repository, patterns: Sequence[str], line: str | None) -> Callable[[str | None], str]:
+    """How the blob of a ``.gitattributes`` changes so that the patterns have the attributes ``line``, or none."""
+
+    def changed(blob: str | None) -> str:
+        text = (repository.blob(blob) or b"" if blob else b"").decode("utf-8", "surrogateescape")
+        return _written(repository, [attributes_text(text, patterns, line).encode("utf-8", "surrogateescape")])
+
+    return changed
+
+
+def attributes_text(text: str, patterns: Sequence[str], line: str | None) -> str:
+    """An attributes file in which the patterns have the attributes ``line``, or no filter at all."""
+    names = {attributes.written(pattern) for pattern in patterns}
+    kept = [one for one in text.splitlines() if not (one.split()[:1] and one.split()[0] in names and "filter=" in one)]
+    added = [f"{name} {line}" for name in sorted(names)] if line else []
+    return "".join(f"{one}\n" for one in [*kept, *added])
+
+
+def _matches(path: str, pattern: str) -> bool:
+    return fnmatchcase(path if "/" in pattern else os.path.basename(path), pattern)
+
+
+def _lfs_file(conversion: Conversion, path: str, oid: str) -> BinaryIO:
+    try:
+        return (conversion.lfs_objects / oid[:2] / oid[2:4] / oid).open("rb")
+    except FileNotFoundError:
+        raise LfsObjectMissing(f"{path}: its git-lfs object is not here; first: git lfs fetch --all") from None
+
+
+def _manifest(repository: Repository, blob: str) -> Manifest | None:
+    text = repository.blob(blob)
+    return parse(text) if text and is_manifest(text) else None
+
+
+def _copy_blob(repository: Repository, blob: str, file: BinaryIO) -> None:
+    subprocess.run(["git", "cat-file", "blob", blob], cwd=repository.folder, stdout=file, check=True)
+    file.flush()
+
+
+def _written(repository: Repository, pieces: Iterable[bytes]) -> str:
+    """The id of a new blob, written piece by piece."""
+    command = ["git", "hash-object", "-w", "--stdin", "--no-filters"]
+    with subprocess.Popen(command, cwd=repository.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.writelines(pieces)
+        process.stdin.close()
+        return process.stdout.read().decode().strip()

@@ -1,0 +1,73 @@
+"""Carrying out a conversion: in one new commit, or in every commit there is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from theta_checkpoint.failure import Failure
+from theta_cli.conversion import Conversion
+from theta_cli.conversion import attributes_text
+from theta_cli.conversion import attributes_with
+from theta_git import history
+from theta_git.history import Rules
+from theta_git.repository import Repository
+from theta_git.trees import index_entries
+
+
+class NothingMatches(Failure):
+    """No file has to be converted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """What a conversion came to."""
+
+    files: int
+    """different versions of files"""
+    commits: int
+
+
+def migrate_history(conversion: Conversion, line: str | None) -> Migrated:
+    """Convert every commit of every branch and tag; ``line`` is what the patterns' attributes become."""
+    repository = conversion.repository
+    history.check_clean(repository)
+    rules = Rules(conversion.file, attributes_with(repository, conversion.patterns, line))
+    commits = history.rewrite(repository, rules)
+    return Migrated(_changed(conversion), commits)
+
+
+def migrate_head(conversion: Conversion, line: str | None, message: str) -> Migrated:
+    """Convert what is committed now, in a new commit. The files of the working tree stay as they are."""
+    repository = Repository(conversion.repository.top)
+    history.check_clean(repository)
+    entries = index_entries(repository)
+    new = {entry.path: conversion.file(entry.path, entry.oid) for entry in entries}
+    changed = [entry for entry in entries if new[entry.path] != entry.oid]
+    if not changed:
+        raise NothingMatches(f"no file of HEAD that matches {' '.join(conversion.patterns)} has to be converted")
+    _rewrite_attributes(repository, conversion.patterns, line)
+    modes = _modes(repository)
+    records = (f"{modes[entry.path]} {new[entry.path]}\t{entry.path}\0" for entry in changed)
+    stdin = "".join(records).encode("utf-8", "surrogateescape")
+    repository.output("add", "--", history.ATTRIBUTES)
+    repository.output("update-index", "-z", "--index-info", stdin=stdin)
+    repository.output("commit", "--quiet", "-m", message)
+    return Migrated(_changed(conversion), 1)
+
+
+def _changed(conversion: Conversion) -> int:
+    return sum(old != new for old, new in conversion.done.items())
+
+
+def _modes(repository: Repository) -> dict[str, str]:
+    listed = os.fsdecode(repository.output("ls-files", "-z", "--stage")).split("\0")[:-1]
+    return {path: facts.split()[0] for facts, _, path in (record.partition("\t") for record in listed)}
+
+
+def _rewrite_attributes(repository: Repository, patterns: Sequence[str], line: str | None) -> None:
+    file = Path(repository.folder) / history.ATTRIBUTES
+    text = file.read_text("utf-8", "surrogateescape") if file.exists() else ""
+    file.write_text(attributes_text(text, patterns, line), "utf-8", "surrogateescape")

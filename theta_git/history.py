@@ -1,0 +1,121 @@
+"""Rewriting all of history: git-fast-export(1) through a filter into git-fast-import(1).
+
+Blobs do not travel: the stream names them by id, and the filter puts other ids in their place.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import subprocess
+from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO
+
+from theta_checkpoint.failure import Failure
+from theta_git.repository import GitFailed
+from theta_git.repository import Repository
+
+BACKUP = "refs/original/theta/"
+ATTRIBUTES = ".gitattributes"
+
+_EXPORT = (
+    "-c", "core.quotePath=false", "fast-export", "--branches", "--tags", "--no-data", "--reencode=no",
+    "--signed-tags=strip", "--tag-of-filtered-object=rewrite",
+)  # fmt: skip
+
+
+class NotClean(Failure):
+    """There are changes that rewriting would make hard to follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What becomes of blobs."""
+
+    file: Callable[[str, str], str]
+    """path and blob id to the id of the blob that takes its place"""
+    attributes: Callable[[str | None], str]
+    """the same for the ``.gitattributes`` at the root; None where a commit has none"""
+
+
+def check_clean(repository: Repository) -> None:
+    """Raise :class:`NotClean` unless everything is committed."""
+    if repository.output("status", "--porcelain", "--untracked-files=no"):
+        raise NotClean("there are changes that are not committed; commit or stash them first")
+    if repository.output("ls-files", "--others", "--", ATTRIBUTES):
+        raise NotClean(f"{ATTRIBUTES} is not committed; commit it first")
+
+
+def rewrite(repository: Repository, rules: Rules) -> int:
+    """Rewrite all branches and tags; how many commits. What they were stays under :data:`BACKUP`.
+
+    The refs change at the end and together; the index follows, and no file of the working tree but the attributes.
+    """
+    top = Repository(repository.top)
+    backups = [f"update {BACKUP}{name.removeprefix('refs/')} {oid}\n" for name, oid in _refs(top).items()]
+    top.output("update-ref", "--stdin", stdin="".join(backups).encode("utf-8", "surrogateescape"))
+    with subprocess.Popen(["git", *_EXPORT], cwd=top.folder, stdout=subprocess.PIPE) as source:
+        importer = ["git", "fast-import", "--quiet", "--force", "--done"]
+        with subprocess.Popen(importer, cwd=top.folder, stdin=subprocess.PIPE) as target:
+            assert source.stdout
+            assert target.stdin
+            count = 0
+            for record in _filtered(source.stdout, rules):
+                count += record.startswith(b"commit ")
+                target.stdin.write(record)
+            if source.wait():
+                target.kill()
+                raise GitFailed(_EXPORT, "it failed; nothing was changed")
+            target.stdin.write(b"done\n")
+    if target.returncode:
+        raise GitFailed(("fast-import",), "it failed; nothing was changed")
+    top.output("reset", "--quiet")
+    top.output("checkout", "HEAD", "--", ATTRIBUTES)
+    return count
+
+
+def _refs(repository: Repository) -> dict[str, str]:
+    listed = repository.output("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags")
+    pairs = (line.split(" ", 1) for line in listed.decode(errors="surrogateescape").splitlines())
+    return {name: oid for oid, name in pairs}
+
+
+def _filtered(stream: IO[bytes], rules: Rules) -> Iterator[bytes]:
+    """The records of the stream, as the rules change them; each first commit gets attributes if it has none."""
+    lacks_attributes = False
+    for line in stream:
+        if line.startswith(b"data "):
+            yield line + stream.read(int(line[5:]))
+            continue
+        if line.startswith(b"commit "):
+            lacks_attributes = True
+        elif line.startswith(b"from ") or (line.startswith(b"M ") and _path(line.split(b" ", 3)[3]) == ATTRIBUTES):
+            lacks_attributes = False
+        elif line == b"\n" and lacks_attributes:
+            yield _attributes_line(rules, None)
+            lacks_attributes = False
+        yield _changed(line, rules)
+
+
+def _changed(line: bytes, rules: Rules) -> bytes:
+    """One line, a file change with another blob in its place."""
+    if line.startswith(b"D "):
+        return _attributes_line(rules, None) if _path(line[2:]) == ATTRIBUTES else line
+    if not line.startswith((b"M 100644 ", b"M 100755 ")):
+        return line
+    kind, mode, blob, rest = line.split(b" ", 3)
+    path = _path(rest)
+    if path == ATTRIBUTES:
+        return _attributes_line(rules, blob.decode())
+    return b" ".join((kind, mode, rules.file(path, blob.decode()).encode(), rest))
+
+
+def _attributes_line(rules: Rules, blob: str | None) -> bytes:
+    return f"M 100644 {rules.attributes(blob)} {ATTRIBUTES}\n".encode()
+
+
+def _path(text: bytes) -> str:
+    text = text.rstrip(b"\n")
+    return os.fsdecode(codecs.escape_decode(text[1:-1])[0] if text.startswith(b'"') else text)

@@ -172,7 +172,7 @@ class _Compute:
         ends = [widened(side, self.precision, self.options, context) for side in sides]
         try:
             rounded = self.strategy.merge(wide, ends, self.options, context).to(self.output)
-        except torch.linalg.LinAlgError as error:
+        except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
             raise CannotMerge(context.group, f"strategy {self.strategy.name!r}: {error}") from error
         if not self.options["allow_nonfinite"] and not _finite(rounded):
             kind = str(self.output).removeprefix("torch.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ from theta_store.objects import ObjectStore
 from theta_store.sketches import decoded
 
 _FORMAT = "--format=%x01%H%x00%as%x00%an%x00%s"
+_RECORD = re.compile("\x01(?=[0-9a-f]{40,64}\0)")
+"""what begins a record, and what no subject can contain"""
 
 
 class NoSuchVersion(Failure):
@@ -62,10 +65,10 @@ def steps(repository: Repository, path: str, revision: str = "HEAD", limit: int 
     """
     options = [] if limit is None else [f"--max-count={limit}"]
     listed = repository.output(
-        "log", _FORMAT, "-c", "--raw", "-z", "--no-abbrev", "--no-renames", "--topo-order", *options,
+        "--literal-pathspecs", "log", _FORMAT, "-c", "--raw", "-z", "--no-abbrev", "--no-renames", "--topo-order", *options,
         "--end-of-options", revision, "--", path,
     )  # fmt: skip
-    records = os.fsdecode(listed).split("\x01")[1:]
+    records = _RECORD.split(os.fsdecode(listed))[1:]
     return [step for record in records if (step := _step(record))]
 
 

@@ -161,6 +161,26 @@ def test_lazy_and_eager_smudging_show_the_same(model: Weights, git: Git) -> None
     assert len(shown) == 1
 
 
+def test_an_alias_and_the_environment_lead_to_the_same(
+    model: Weights, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model["head.weight"] += 1
+    save(model, epoch="9")
+    commit(git)
+    plain = git("diff", "HEAD~1", "HEAD")
+    assert git("-c", "alias.d=diff HEAD~1", "d", "HEAD") == plain
+    monkeypatch.setenv("GIT_EXTERNAL_DIFF", f"{sys.executable} -E -P -m theta_diff.driver")
+    assert git("diff", "HEAD~1", "HEAD") == plain
+
+
+def test_difftool_is_given_checkpoints(model: Weights, git: Git) -> None:
+    save(model, epoch="9")
+    commit(git)
+    theta_diff = Path(sys.executable).with_name("theta-diff")
+    text = git("difftool", "--no-prompt", "--extcmd", f"{theta_diff} --color never", "HEAD~1", "HEAD")
+    assert '~ __metadata__/epoch  "3" -> "9"' in text
+
+
 def test_log_with_external_diff(model: Weights, git: Git) -> None:
     model["head.weight"] += 1
     save(model, epoch="3")

@@ -48,6 +48,19 @@ def test_every_commit_that_changed_the_file_is_a_step(history: Weights) -> None:
     assert len(steps(Repository(), PATH, limit=1)) == 1
 
 
+def test_a_subject_of_control_characters_is_only_a_subject(
+    repo: Path, git: Git, commit: Commit, weights: Weights
+) -> None:
+    commit(weights, "a\x01b\x1b[1m")
+    (step,) = steps(Repository(), PATH)
+    assert step.commit.subject == "a\x01b\x1b[1m"
+
+
+def test_a_path_is_no_pattern(repo: Path, git: Git, commit: Commit, weights: Weights) -> None:
+    commit(weights)
+    assert steps(Repository(), "*.safetensors") == []
+
+
 def test_a_merge_touches_only_what_is_like_no_parent(history: Weights) -> None:
     found = steps(Repository(), PATH)
     known = versions(Repository(), blobs(found))

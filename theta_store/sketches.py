@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BUCKETS = 64
-RUN = 256
-"""consecutive elements of one bucket"""
-BLOCK = BUCKETS * RUN
+ROWS = 256
+BLOCK = ROWS * BUCKETS
+"""elements projected at once: row by row, an element to each bucket, so that small groups spread over all of them"""
 _PERIOD = 1 << 14
 """blocks after which the signs of whole buckets repeat"""
 _ROW = struct.Struct(f"<32sQQd{BUCKETS}f")
@@ -108,9 +108,9 @@ class Sketcher:
             self._infinities += int(numpy.isinf(array).sum())
             values = numpy.where(numpy.isfinite(values), values, numpy.float32(0))
             square = float(numpy.sum(numpy.square(values, dtype=numpy.float64)))
-        blocks = values.reshape(-1, BUCKETS, RUN)
+        blocks = values.reshape(-1, ROWS, BUCKETS)
         signs = _bucket_signs()[numpy.arange(self._block, self._block + len(blocks)) % _PERIOD]
-        projected = numpy.vecdot(blocks, _element_signs())
+        projected = numpy.einsum("krb,rb->kb", blocks, _element_signs())
         self._buckets.append(numpy.sum(projected * signs, axis=0, dtype=numpy.float64))
         self._block += len(blocks)
         self._squares += square
@@ -148,7 +148,7 @@ def _as_float32(array: NDArray[Any]) -> NDArray[Any]:
 
 @cache
 def _element_signs() -> NDArray[Any]:
-    return _signs(b"elements", BUCKETS * RUN).reshape(BUCKETS, RUN)
+    return _signs(b"elements", BLOCK).reshape(ROWS, BUCKETS)
 
 
 @cache

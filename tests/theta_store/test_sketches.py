@@ -52,6 +52,20 @@ def test_the_distance_of_two_sketches_estimates_the_distance_of_the_values(chang
     assert sketched(values).distance(sketched(changed)) == pytest.approx(exact, rel=0.35)
 
 
+@pytest.mark.parametrize("count", [1, 10, 64])
+def test_the_distance_of_small_groups_is_exact(count: int) -> None:
+    one, two = RANDOM.standard_normal((2, count)).astype("f4")
+    assert sketched(one).distance(sketched(two)) == pytest.approx(float(numpy.linalg.norm(one - two)), rel=1e-4)
+
+
+def test_the_distance_of_a_bias_is_estimated_like_any_other() -> None:
+    errors = []
+    for _ in range(50):
+        one, two = RANDOM.standard_normal((2, 768)).astype("f4")
+        errors.append(sketched(one).distance(sketched(two)) / float(numpy.linalg.norm(one - two)) - 1)
+    assert float(numpy.std(errors)) < 0.15
+
+
 def test_the_cosine_of_near_versions_is_close_because_norms_are_exact() -> None:
     values = RANDOM.standard_normal(100_000).astype("f4")
     changed = values + RANDOM.standard_normal(100_000).astype("f4") * numpy.float32(0.1)

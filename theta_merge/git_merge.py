@@ -100,8 +100,8 @@ def merge(request: Request, repository: Repository) -> int:
         return merged_with_options(pair, request.git_options, environment, repository)
     tree = merged_tree(pair, environment, repository)
     for message in tree.messages:
-        print(message)
-    sys.stdout.flush()
+        sys.stdout.buffer.write(os.fsencode(message) + b"\n")
+    sys.stdout.buffer.flush()
     put_into_working_tree(tree, request.head, repository)
     return CONFLICT if tree.conflicts else MERGED
 

@@ -13,6 +13,7 @@ import termios
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyte
@@ -69,6 +70,11 @@ class PseudoTerminal:
             self._read()
         self._read()
         return self.process.returncode
+
+    def children(self) -> list[int]:
+        """The processes that setsid has started."""
+        text = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(child) for child in text.split()] or [self.process.pid]
 
     def _read(self) -> None:
         ready, _, _ = select.select([self.fd], [], [], 0.1)

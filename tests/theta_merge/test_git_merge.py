@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.theta_merge.conftest import MODEL
 from tests.theta_merge.conftest import OURS
 from tests.theta_merge.conftest import Run
 from tests.theta_merge.conftest import load
+from tests.theta_merge.conftest import save
 
 pytestmark = pytest.mark.usefixtures("merge_programs")
 
@@ -188,3 +190,23 @@ def test_git_s_own_options_reach_ordinary_files(forked: Path, git: Git) -> None:
     git("merge", "--no-edit", "-s", "take-theirs", "-X", "ours", "side")
     assert (forked / "notes.txt").read_text() == "ONE\ntwo\nmine\n"
     assert load(MODEL)["a"] == 3.0
+
+
+def test_a_strategy_for_every_merge_by_configuration(forked: Path, git: Git) -> None:
+    git("config", "pull.twohead", "take-theirs")
+    git("merge", "--no-edit", "side")
+    assert load(MODEL)["a"] == 3.0
+
+
+def test_file_names_that_are_no_utf_8(forked: Path, git: Git, run: Run) -> None:
+    odd = os.fsdecode(b"od\xffd\n.safetensors")
+    for branch, value in (("side", 2.0), ("main", 1.0)):
+        git("switch", "-q", branch)
+        save("plain", {"x": value})
+        os.rename("plain", odd)
+        git("add", ".")
+        git("commit", "-qm", "odd")
+    done = subprocess.run(["git", "merge", "--no-edit", "-s", "take-theirs", "side"], capture_output=True, check=True)
+    assert b"Auto-merging od\xffd" in done.stdout
+    os.rename(odd, "plain")
+    assert load("plain") == {"x": 2.0}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -132,3 +134,15 @@ def test_mergetool_opens_the_menu(two_conflicts: Path, git: Git, run: Run) -> No
         assert terminal.code() == 0
     assert load(MODEL)["a"] == 3.0
     assert git("ls-files", "-u") == ""
+
+
+def test_killed_while_it_asks_leaves_everything_as_it_was(two_conflicts: Path, git: Git) -> None:
+    before = load(MODEL)
+    with running("git", "merge", "side", term="dumb") as terminal:
+        terminal.until("quit, ? >")
+        os.killpg(os.getpgid(terminal.children()[0]), signal.SIGKILL)
+        terminal.code()
+    (two_conflicts / ".git/index.lock").unlink(missing_ok=True)
+    assert load(MODEL) == before
+    assert git("status", "--porcelain", "--untracked-files=no") == ""
+    assert not (two_conflicts / ".git/MERGE_HEAD").exists()

@@ -1,0 +1,117 @@
+"""Everything that one commits is byte-identical for the others, however it reaches them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from tests.clones import CloneOf
+from tests.clones import save
+
+Git = Callable[..., str]
+
+
+def _content(folder: Path) -> bytes:
+    return (folder / "m.safetensors").read_bytes()
+
+
+def _commit(git: Git, folder: Path, message: str, **changed: float) -> bytes:
+    content = save(folder / "m.safetensors", **changed)
+    git("-C", str(folder), "commit", "--quiet", "-a", "-m", message)
+    return content
+
+
+def test_a_branch_of_each_of_three(first: Path, clone: CloneOf, git: Git) -> None:
+    second, third = clone("second"), clone("third")
+    contents = {}
+    for number, folder in enumerate((first, second, third)):
+        git("-C", str(folder), "switch", "--quiet", "-c", f"branch{number}")
+        contents[f"branch{number}"] = _commit(git, folder, "mine", a=float(number + 10))
+        git("-C", str(folder), "push", "--quiet", "origin", f"branch{number}")
+    for folder in (first, second, third):
+        git("-C", str(folder), "fetch", "--quiet")
+        for branch, content in contents.items():
+            git("-C", str(folder), "checkout", "--quiet", f"origin/{branch}")
+            assert _content(folder) == content
+
+
+def test_one_branch_alone_and_a_shallow_clone(first: Path, clone: CloneOf, git: Git) -> None:
+    git("switch", "--quiet", "-c", "side")
+    _commit(git, first, "earlier", a=5.0)
+    content = _commit(git, first, "later", a=6.0)
+    git("push", "--quiet", "origin", "side")
+    shallow = clone("shallow", "--depth=1", "--branch=side")
+    assert _content(shallow) == content
+    second = clone("second", "--single-branch", "--branch=main")
+    git("-C", str(second), "fetch", "--quiet", "origin", "side")
+    git("-C", str(second), "checkout", "--quiet", "FETCH_HEAD")
+    assert _content(second) == content
+
+
+def test_a_rebase_and_a_force_push(first: Path, clone: CloneOf, git: Git) -> None:
+    second = clone("second")
+    git("-C", str(second), "switch", "--quiet", "-c", "side")
+    _commit(git, second, "mine", b=7.0)
+    git("-C", str(second), "push", "--quiet", "origin", "side")
+    os.chdir(first)
+    _commit(git, first, "theirs", c=8.0)
+    git("push", "--quiet", "origin", "main")
+    os.chdir(second)
+    git("fetch", "--quiet")
+    git("rebase", "--quiet", "origin/main")
+    git("push", "--quiet", "--force", "origin", "side")
+    third = clone("third", "--branch=side")
+    assert _content(third) == _content(second) == save(first / "expected.safetensors", b=7.0, c=8.0)
+
+
+def test_a_remote_in_another_place_alone(first: Path, clone: CloneOf, git: Git, tmp_path: Path) -> None:
+    git("config", "--global", "theta.remote.store.url", (tmp_path / "bucket").as_uri())
+    git("config", "--global", "theta.defaultRemote", "store")
+    content = _commit(git, first, "to the bucket", a=3.0)
+    git("push", "--quiet", "origin", "main")
+    assert list((tmp_path / "bucket").glob("*/*"))
+    git("theta", "push")
+    assert _content(clone("second")) == content
+
+
+@pytest.mark.parametrize("command", ["push", "clone", "fetch", "gc"])
+def test_killed_at_any_moment_it_succeeds_the_next_time(
+    command: str, first: Path, bare: Path, clone: CloneOf, git: Git, tmp_path: Path
+) -> None:
+    values = np.random.default_rng(0).standard_normal((20, 200, 200), np.float32)
+    save_file({f"layer.{number}": value for number, value in enumerate(values)}, first / "m.safetensors")
+    git("commit", "--quiet", "-a", "-m", "large")
+    if command != "push":
+        git("push", "--quiet", "origin", "main")
+    commands = {
+        "push": ["git", "push", "--quiet", "origin", "main"],
+        "clone": ["git", "clone", "--quiet", bare.as_uri(), str(tmp_path / "killed")],
+        "fetch": ["git", "theta", "fetch", "--all"],
+        "gc": ["git", "theta", "gc", "--grace", "0"],
+    }
+    for moment in range(4):
+        if command == "fetch":
+            subprocess.run(["rm", "-rf", ".git/theta/objects"], check=True)
+        _killed(commands[command], 0.05 + 0.1 * moment)
+        subprocess.run(["rm", "-rf", str(tmp_path / "killed")], check=True)
+    subprocess.run(commands[command], check=True)
+    assert "0 findings" in git("theta", "fsck")
+    git("push", "--quiet", "origin", "main")
+    assert _content(clone("second")) == _content(first)
+
+
+def _killed(command: list[str], seconds: float) -> None:
+    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(seconds)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

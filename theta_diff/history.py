@@ -61,15 +61,19 @@ class Step:
 def steps(repository: Repository, path: str, revision: str = "HEAD", limit: int | None = None) -> list[Step]:
     """The commits that changed a file, newest first; a merge if its file is like that of no parent.
 
-    ``path`` is relative to the current folder. Raises GitFailed for an unknown revision.
+    ``path`` is relative to the current folder. Raises NoSuchVersion where there is no such commit, GitFailed for
+    an unknown revision.
     """
     options = [] if limit is None else [f"--max-count={limit}"]
     listed = repository.output(
-        "--literal-pathspecs", "log", _FORMAT, "-c", "--raw", "-z", "--no-abbrev", "--no-renames", "--topo-order", *options,
-        "--end-of-options", revision, "--", path,
+        "--literal-pathspecs", "log", _FORMAT, "-c", "--raw", "-z", "--no-abbrev", "--no-renames", "--topo-order",
+        *options, "--end-of-options", revision, "--", path,
     )  # fmt: skip
     records = _RECORD.split(os.fsdecode(listed))[1:]
-    return [step for record in records if (step := _step(record))]
+    found = [step for record in records if (step := _step(record))]
+    if not found:
+        raise NoSuchVersion(f"no commit of {revision} changed {path}; `git theta ls-files` lists the checkpoints")
+    return found
 
 
 def _step(record: str) -> Step | None:

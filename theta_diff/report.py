@@ -59,7 +59,9 @@ def reported(names: tuple[str, str], old: Side | None, new: Side | None, detail:
     comparison = compared(old.manifest if old else None, new.manifest if new else None)
     changes: Mapping[str, Change] = {}
     problems: tuple[str, ...] = ()
-    if old and new and comparison.modified:
+    sides = [(name, side) for name, side in zip(names, (old, new), strict=True) if side]
+    opaque = any(side.manifest.format == "opaque" for _, side in sides)
+    if old and new and comparison.modified and not opaque:
         changes = estimates(comparison.modified, old.sketches, new.sketches)
         if detail:
             # one worker for each core is enough: threads of OpenBLAS would only spin against them
@@ -68,14 +70,13 @@ def reported(names: tuple[str, str], old: Side | None, new: Side | None, detail:
 
             found = measured(comparison.modified, old.checkpoint(), new.checkpoint(), detail == Detail.HISTOGRAMS)
             changes, problems = {**changes, **found.changes}, found.problems
-    sides = [(name, side) for name, side in zip(names, (old, new), strict=True) if side]
     warnings = (f"{name}: {side.warning}" for name, side in sides if side.warning)
     report = Report(
         old=names[0],
         new=names[1],
         comparison=comparison,
         changes=changes,
-        opaque=any(side.manifest.format == "opaque" for _, side in sides),
+        opaque=opaque,
         notes=(*dict.fromkeys(warnings), *problems),
     )
     if report.unknown and not problems:

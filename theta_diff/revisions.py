@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from collections.abc import Sequence
 
+from theta_checkpoint.failure import Failure
 from theta_diff.file_change import FileChange
 from theta_diff.sides import ABSENT
 from theta_diff.sides import Version
@@ -13,10 +14,14 @@ from theta_git.attributes import attribute
 from theta_git.repository import Repository
 
 
+class NeitherRevisionNorPath(Failure):
+    """An argument that means nothing here."""
+
+
 def changed_files(repository: Repository, arguments: Sequence[str], staged: bool = False) -> list[FileChange]:
     """The checkpoints that `git diff ARGUMENTS` would show: revisions, then paths from the current folder.
 
-    Raises GitFailed where git does not understand them.
+    Raises NeitherRevisionNorPath, and GitFailed where git does not understand them.
     """
     revisions, paths = _parted(repository, arguments)
     options = ["--cached"] if staged else []
@@ -24,6 +29,8 @@ def changed_files(repository: Repository, arguments: Sequence[str], staged: bool
         "diff", "--raw", "-z", "--no-abbrev", "--find-renames", "--no-relative", *options, *revisions, "--", *paths
     )
     found = list(_changes(os.fsdecode(listed), str(repository.top)))
+    if not found:
+        _check_paths(repository, paths)
     drivers = attribute(Repository(repository.top), "diff", {change.new_path for change in found})
     return [change for change in found if drivers.get(change.new_path) == "theta"]
 
@@ -42,6 +49,14 @@ def _parted(repository: Repository, arguments: Sequence[str]) -> tuple[list[str]
     while count < min(2, len(arguments)) and is_revision(repository, arguments[count]):
         count += 1
     return list(arguments[:count]), list(arguments[count:])
+
+
+def _check_paths(repository: Repository, paths: Sequence[str]) -> None:
+    """That nothing differs must not be the answer to a slip of the pen."""
+    for path in paths:
+        known = os.path.lexists(repository.folder / path) or any(sign in path for sign in "*?[:")
+        if not known and not repository.output("log", "--max-count=1", "--format=%h", "--all", "--", path):
+            raise NeitherRevisionNorPath(f"{path!r} is no revision, and no commit has such a path")
 
 
 def _changes(raw: str, top: str) -> Iterator[FileChange]:

@@ -124,7 +124,7 @@ def entries(report: Report) -> Iterator[Entry]:
     for pair in comparison.renamed:
         yield Entry(">", pair.new.name, _tensor(pair.new), remark=f"renamed from {quoted(pair.old.name)}")
     for pair in comparison.modified:
-        change = None if report.opaque else report.changes.get(pair.new.name)
+        change = report.changes.get(pair.new.name)
         yield Entry(
             "~", pair.new.name, transition(pair), change, remark(pair, change), unknown=pair.new.name in unknown
         )

@@ -73,6 +73,15 @@ def test_diff_of_commits_index_and_working_tree(model: Weights, run: Run, git: G
     ]
 
 
+def test_an_argument_that_means_nothing_is_named(model: Weights, run: Run, git: Git) -> None:
+    with pytest.raises(Failure, match="'nonsense' is no revision"):
+        run("diff", "nonsense")
+    git("rm", "--quiet", PATH)
+    git("commit", "--quiet", "--message", "gone")
+    assert "head" in run("diff", "HEAD~1", "HEAD", PATH)
+    assert run("diff", PATH) == ""
+
+
 def test_diff_is_an_estimate_unless_asked(model: Weights, run: Run) -> None:
     assert "≈" in run("diff", "HEAD~1", "HEAD")
     exact = run("diff", "HEAD~1", "HEAD", "--exact")

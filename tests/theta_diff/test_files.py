@@ -95,6 +95,8 @@ def test_files_of_no_known_format(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "~ content  U8[5]" in text
     assert "not a checkpoint format that theta knows" in text
     assert "change" not in text
+    assert main([str(one), str(two), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["modified"][0]["relative_change"] is None
 
 
 def test_with_rules_only_a_broken_rule_is_a_failure(old: Path, new: Path, capsys: pytest.CaptureFixture[str]) -> None:

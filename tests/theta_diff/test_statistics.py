@@ -136,3 +136,11 @@ def test_a_0d_tensor_has_an_empty_index() -> None:
 def test_bfloat16_is_read_as_float32() -> None:
     old, new = W.astype(ml_dtypes.bfloat16), (W * 2).astype(ml_dtypes.bfloat16)
     assert statistics(old, new, ("BF16", "BF16")).relative_change == pytest.approx(1)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 5), (3, 0)])
+def test_an_empty_tensor_has_no_numbers(shape: tuple[int, ...]) -> None:
+    collector = Collector("F32", "F16", shape, histograms=True)
+    found = collector.statistics()
+    assert (found.elements, found.changed, found.max_at, found.new.mean) == (0, 0, None, None)
+    assert found.histograms is None

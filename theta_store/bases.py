@@ -18,7 +18,7 @@ from theta_store.chains import chain
 from theta_store.objects import ObjectStore
 from theta_store.sketches import Sketch
 
-_LEVEL = 1.0
+_LEVEL = 1.5
 """bits per number that a base must save to be taken over one whose chain is shorter by one"""
 _NO_DISTANCE = 1e-30
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,15 +110,20 @@ def test_fine_tunes_of_one_base_lean_on_it_and_not_on_each_other(tmp_path: Path)
         assert recipe(manifest, "weight").base == base.groups["weight"].digest
 
 
-def test_a_long_history_makes_no_long_chain(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("level", "deepest"), [(None, range(1, MAX_DEPTH)), (-10.0, [MAX_DEPTH])])
+def test_a_long_history_makes_no_long_chain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: float | None, deepest: Collection[int]
+) -> None:
+    """Even where the version before is always the best base."""
+    if level:
+        monkeypatch.setattr("theta_store.bases._LEVEL", level)
     store = Store.at(tmp_path)
     manifest = stored(store, weight=WEIGHT)
-    weight = WEIGHT
-    for _ in range(2 * MAX_DEPTH):
-        weight = weight * numpy.float32(0.99)
-        manifest = stored(store, manifest, weight=weight)
-        assert len(chain(manifest.recipes, manifest.groups["weight"].digest)) <= MAX_DEPTH + 1
-    assert recipe(manifest, "weight").base
+    depths = []
+    for step in range(2 * MAX_DEPTH):
+        manifest = stored(store, manifest, weight=WEIGHT * numpy.float32(1 + step / 1000))
+        depths.append(len(chain(manifest.recipes, manifest.groups["weight"].digest)) - 1)
+    assert max(depths) in deepest
 
 
 def test_a_manifest_needs_no_other_manifest(tmp_path: Path) -> None:

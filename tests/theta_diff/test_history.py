@@ -81,13 +81,14 @@ def test_every_group_is_blamed_on_the_commit_that_made_it(history: Weights) -> N
     assert len(subjects) == 6
 
 
-def test_only_matching_groups_are_kept(history: Weights) -> None:
+def test_only_matching_groups_are_kept(repo: Path, commit: Commit, weights: Weights) -> None:
+    commit(weights)
     tip = blob_at(Repository(), "HEAD", PATH)
     known = versions(Repository(), [tip, None], "*query*")
     assert len(known[tip].groups) == 4
     assert known[None].groups == {}
 
 
-def test_a_revision_without_the_file_is_named(history: Weights) -> None:
+def test_a_revision_without_the_file_is_named(empty_repo: Path) -> None:
     with pytest.raises(NoSuchVersion, match=r"HEAD holds no nothing\.pt"):
         blob_at(Repository(), "HEAD", "nothing.pt")

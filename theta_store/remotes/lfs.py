@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +36,8 @@ from theta_store.remotes import RemoteFailed
 
 _POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {size}\n"
 _COUNT = re.compile(rb"\((\d+)/(\d+)\)")
+_AT_ONCE = 16
+"""objects that are hashed and synced to disk at a time, more of which waits than computes"""
 _ALL_OF_IT = ("-c", "lfs.fetchinclude=", "-c", "lfs.fetchexclude=", "-c", "lfs.fetchrecentalways=false")
 """settings of the user's that would make git-lfs leave some of our objects out"""
 
@@ -101,14 +104,19 @@ class LfsRemote:
             complaint = _transferred(self.repository, command, (), progress, commit.environment)
         arrived = [oid for oid in sizes if self._lfs_path(oid).exists()]
         failed = dict.fromkeys(set(oids).difference(arrived), complaint or "the remote does not have it")
-        for oid in arrived:
-            try:
-                self.objects.adopt(self._lfs_path(oid), oid)
-            except CorruptObject as error:
-                failed[oid] = str(error)
-                present.discard(oid)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            refused = {oid: why for oid, why in zip(arrived, pool.map(self._refusal, arrived), strict=True) if why}
+        present -= refused.keys()
         self._take_out(set(arrived) - present)
-        return failed
+        return failed | refused
+
+    def _refusal(self, oid: str) -> str | None:
+        """Keep what git-lfs brought; why not, if it is not the object."""
+        try:
+            self.objects.adopt(self._lfs_path(oid), oid)
+        except CorruptObject as error:
+            return str(error)
+        return None
 
     def _sizes(self, oids: Collection[str]) -> dict[str, int]:
         """Bytes of each of these objects that the remote has."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -228,3 +230,18 @@ def test_a_clone_of_a_clone_links_its_objects(first: Path, git: Git) -> None:
     oid = next(iter(_objects(first)))
     places = [first.parent / name / ".git/theta/objects" / oid[:2] / oid for name in ("first", "second")]
     assert places[0].samefile(places[1])
+
+
+@pytest.mark.parametrize(("table", "column"), [("recipes", "recipe"), ("sketches", "sketch")])
+def test_fsck_names_a_flipped_bit_in_the_cache_and_forgets_it(
+    table: str, column: str, first: Path, capsys: Printed
+) -> None:
+    with contextlib.closing(sqlite3.connect(first / ".git/theta/known.sqlite")) as database, database:
+        ((key, value),) = database.execute(f"SELECT digest, {column} FROM {table} LIMIT 1").fetchall()
+        wrong = value.replace("dense", "densf") if isinstance(value, str) else value[:60] + b"\xff" + value[61:]
+        database.execute(f"UPDATE {table} SET {column} = ? WHERE digest = ?", (wrong, key))
+    assert run("fsck", []) == 1
+    assert "cache: .git/theta/known.sqlite" in capsys.readouterr().out
+    assert run("fsck", ["--repair"]) == 0
+    (first / "m.safetensors").touch()
+    assert run("status", []) == 0

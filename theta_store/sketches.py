@@ -49,10 +49,14 @@ class Sketch:
 
     def cosine(self, other: Sketch) -> float | None:
         """Estimated cosine between the two versions; None where one of them is zero."""
-        if not self.norm or not other.norm:
+        norms = self.norm * other.norm
+        if not norms:
             return None
-        squares = self.norm**2 + other.norm**2 - self.distance(other) ** 2
-        return max(-1.0, min(1.0, squares / (2 * self.norm * other.norm)))
+        square = self.distance(other) ** 2
+        # of near versions the distance says more, of far ones the product: the error of each is smaller there
+        near = (self.norm**2 + other.norm**2 - square) / (2 * norms)
+        far = sum(a * b for a, b in zip(self.buckets, other.buckets, strict=True)) / norms
+        return max(-1.0, min(1.0, near if square < 1.4 * norms else far))
 
 
 def changes_cosine(base: Sketch, ours: Sketch, theirs: Sketch) -> float | None:

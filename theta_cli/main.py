@@ -59,7 +59,7 @@ def run(verb: str, arguments: Sequence[str]) -> int:
     summary = summaries()[verb]
     parser = ArgumentParser(prog=f"git theta {verb}", description=f"{summary[0].upper()}{summary[1:]}.")
     module.configure(parser)
-    code: int = module.run(parser.parse_args(arguments))
+    code: int = module.run(parser.parse_intermixed_args(arguments))
     sys.stdout.flush()
     return code
 

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from strategies.contract import MergeError
@@ -29,7 +30,6 @@ from theta_merge.memory import Memory
 from theta_merge.menu import Question
 from theta_merge.menu import asked
 from theta_merge.outcome import Versions
-from theta_merge.outcome import preferred_side
 from theta_merge.report import conflict_report
 from theta_merge.settle import Settled
 from theta_merge.settle import settled
@@ -37,7 +37,7 @@ from theta_merge.side_option import environment_with_side
 from theta_merge.sources import manifest_of
 from theta_merge.wishes import Wish
 from theta_merge.wishes import chosen
-from theta_merge.wishes import default_choice
+from theta_merge.wishes import preferred
 from theta_merge.wishes import wish
 from theta_store.store import Store
 
@@ -88,8 +88,8 @@ def merge(request: Request, repository: Repository) -> int:
         return CONFLICT
     wanted = wish(request.path, environment_with_side(os.environ, repository), repository)
     locate = BesideInCommits(request.path, side_commits(os.environ, repository), repository, store)
-    choices = _choices(request, versions, wanted, locate)
-    result = settled(versions, choices, store, preferred_side(default_choice(wanted, versions), versions), locate)
+    choices, wanted = _choices(request, versions, wanted, locate)
+    result = settled(versions, choices, store, preferred(wanted, versions), locate)
     _write(request.ours, bytes(result.manifest))
     return _reported(request, versions, choices, result, repository)
 
@@ -110,22 +110,24 @@ def _versions(request: Request, store: Store) -> Versions | None:
     return Versions(base, (ours, theirs))
 
 
-def _choices(request: Request, versions: Versions, wanted: Wish, locate: BesideInCommits) -> dict[str, Choice]:
-    """What the wish settles; for the rest what was remembered, or what the user says."""
+def _choices(
+    request: Request, versions: Versions, wanted: Wish, locate: BesideInCommits
+) -> tuple[dict[str, Choice], Wish]:
+    """What the wish settles; for the rest what was remembered, or what the user says. And the wish as it is then."""
     repository = locate.repository
     memory = Memory(repository.theta_dir / "resolutions.jsonl")
     before = memory.recalled(versions)
     applied = before if repository.config("theta.rerere") == "true" else {}
     choices = {**applied, **chosen(wanted, request.path, versions)}
     if request.marker_size > MARKER_SIZE or len(choices) == len(versions.conflicts):
-        return choices
+        return choices, wanted
     ours, theirs = request.labels
     title = f"{request.path} (ours: {ours}, theirs: {theirs})"
     session = asked(Question(title, versions, {**before, **choices}, locate), locate.store, os.environ)
     if session is None:
-        return choices
+        return choices, wanted
     memory.remember(versions, session.choices)
-    return session.choices
+    return session.choices, replace(wanted, values=session.values or wanted.values)
 
 
 def _reported(
@@ -142,7 +144,8 @@ def _reported(
             _say(line)
     if not result.open:
         conflicts.remove(request.path)
-        remember(bytes(result.manifest), choices, repository)
+        if request.marker_size <= MARKER_SIZE:
+            remember(bytes(result.manifest), choices, repository)
         return MERGED
     if request.marker_size <= MARKER_SIZE:
         conflicts.write(request.path, versions, result.open, choices)

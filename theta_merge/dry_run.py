@@ -10,10 +10,9 @@ from theta_git.repository import Repository
 from theta_merge.outcome import Outcome
 from theta_merge.outcome import Versions
 from theta_merge.outcome import outcome
-from theta_merge.outcome import preferred_side
 from theta_merge.sources import manifest_of
 from theta_merge.wishes import chosen
-from theta_merge.wishes import default_choice
+from theta_merge.wishes import preferred
 from theta_merge.wishes import wish
 from theta_store.store import Store
 
@@ -31,8 +30,7 @@ def dry_run(branches: Sequence[str], environment: Mapping[str, str], repository:
         manifests = [manifest for blob in blobs if (manifest := manifest_of(blob or b"", store))]
         versions = Versions(manifest_of(repository.blob(f"{base}:{path}") or b"", store), tuple(manifests))
         asked = wish(path, environment, repository)
-        preferred = preferred_side(default_choice(asked, versions), versions)
-        found[path] = outcome(versions, chosen(asked, path, versions), preferred)
+        found[path] = outcome(versions, chosen(asked, path, versions), preferred(asked, versions))
     return found
 
 

@@ -20,7 +20,6 @@ from theta_merge.choices import choice
 from theta_merge.outcome import Outcome
 from theta_merge.outcome import Versions
 from theta_merge.outcome import outcome
-from theta_merge.outcome import preferred_side
 from theta_merge.pour import poured
 from theta_merge.report import described_conflict
 from theta_merge.report import outcome_json
@@ -30,8 +29,8 @@ from theta_merge.side_data import lacking
 from theta_merge.side_data import side_data
 from theta_merge.wishes import Wish
 from theta_merge.wishes import chosen
-from theta_merge.wishes import default_choice
 from theta_merge.wishes import given
+from theta_merge.wishes import preferred
 from theta_store.checkpoint import Checkpoint
 from theta_store.checkpoint import FileCheckpoint
 from theta_store.checkpoint import opened
@@ -100,8 +99,7 @@ def _wanted(
 ) -> Outcome:
     *sides, base = [checkpoint.manifest if checkpoint else None for checkpoint in checkpoints]
     versions = Versions(base, tuple(side for side in sides if side))
-    preferred = preferred_side(default_choice(asked, versions), versions)
-    return outcome(versions, chosen(asked, path, versions), preferred, refused)
+    return outcome(versions, chosen(asked, path, versions), preferred(asked, versions), refused)
 
 
 def _computes(asked: Wish, sides: int) -> bool:

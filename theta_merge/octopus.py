@@ -24,12 +24,11 @@ from theta_merge.ordinary import MergedTree
 from theta_merge.ordinary import Pair
 from theta_merge.ordinary import merged_tree
 from theta_merge.outcome import Versions
-from theta_merge.outcome import preferred_side
 from theta_merge.report import conflict_report
 from theta_merge.settle import settled
 from theta_merge.sources import manifest_of
 from theta_merge.wishes import chosen
-from theta_merge.wishes import default_choice
+from theta_merge.wishes import preferred
 from theta_merge.wishes import wish
 from theta_store.store import Store
 
@@ -97,8 +96,7 @@ class Octopus:
         if len(choices) < len(versions.conflicts):
             session = asked(Question(path, versions, choices, locate), self.store, self.environment)
             choices = session.choices if session else choices
-        preferred = preferred_side(default_choice(wanted, versions), versions)
-        result = settled(versions, choices, self.store, preferred, locate)
+        result = settled(versions, choices, self.store, preferred(wanted, versions), locate)
         told = list(conflict_report(path, result, len(versions.decisions)))
         if result.open:
             raise CannotMergeTrees(

@@ -106,11 +106,6 @@ class Outcome:
         return [group for _, group in sorted(self.groups.items()) if isinstance(group, Computed)]
 
 
-def preferred_side(default: Choice | None, versions: Versions) -> int:
-    """The side whose values stand where several changed them: theirs, if theirs is what was asked for."""
-    return len(versions.sides) - 1 if default and default.strategy.selects == "theirs" else 0
-
-
 def sides_of(group: Computed) -> tuple[int, ...]:
     """The sides that go to the strategy: those that changed, unless it wants all."""
     if group.choice.options["shortcuts"]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 
 from strategies.contract import MergeError
 from theta_checkpoint.failure import Failure
@@ -26,7 +27,6 @@ from theta_merge.memory import Memory
 from theta_merge.menu import Question
 from theta_merge.menu import asked
 from theta_merge.outcome import Versions
-from theta_merge.outcome import preferred_side
 from theta_merge.recipe import matches
 from theta_merge.settle import Settled
 from theta_merge.settle import settled
@@ -34,7 +34,7 @@ from theta_merge.side_data import Beside
 from theta_merge.sources import manifest_of
 from theta_merge.wishes import Wish
 from theta_merge.wishes import chosen
-from theta_merge.wishes import default_choice
+from theta_merge.wishes import preferred
 from theta_store.store import Store
 
 BASE, OURS, THEIRS = 1, 2, 3
@@ -115,9 +115,8 @@ class Resolver:
         """Settle what the request covers; once nothing is open, index and working tree hold the result."""
         versions = self.versions(one)
         locate = BesideInCommits(one.path, side_commits(self.environment, self.repository), self.repository, self.store)
-        choices = self._choices(one, versions, request, locate)
-        preferred = preferred_side(default_choice(request.wish, versions), versions)
-        result = settled(versions, choices, self.store, preferred, locate)
+        choices, wanted = self._choices(one, versions, request, locate)
+        result = settled(versions, choices, self.store, preferred(wanted, versions), locate)
         Memory(self.repository.theta_dir / "resolutions.jsonl").remember(versions, choices)
         if result.open:
             self.conflicts.write(one.path, versions, result.open, choices)
@@ -134,7 +133,9 @@ class Resolver:
         self.repository.output("checkout-index", "-f", "-u", "--", one.path)
         self.conflicts.remove(one.path)
 
-    def _choices(self, one: Unmerged, versions: Versions, request: Request, locate: Beside) -> dict[str, Choice]:
+    def _choices(
+        self, one: Unmerged, versions: Versions, request: Request, locate: Beside
+    ) -> tuple[dict[str, Choice], Wish]:
         """Choices made before, those of the request, and those of the menu.
 
         A request settles what is still open; one with a pattern also changes what was chosen before.
@@ -142,11 +143,11 @@ class Resolver:
         earlier, fresh = self.earlier(one.path, versions), _within(request, one.path, versions)
         choices = {**fresh, **earlier} if request.match is None else {**earlier, **fresh}
         if not request.interactive:
-            return choices
+            return choices, request.wish
         session = asked(Question(one.path, versions, choices, locate), self.store, self.environment)
         if session is None:
             raise CannotResolve("there is no terminal to ask on; give --strategy NAME")
-        return session.choices
+        return session.choices, replace(request.wish, values=session.values or request.wish.values)
 
     def earlier(self, path: str, versions: Versions) -> dict[str, Choice]:
         """Choices that were made for the same conflict before."""

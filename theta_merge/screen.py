@@ -128,6 +128,12 @@ class Screen:
         """With the next kind of conflict shown."""
         return replace(self, kind=KINDS[(KINDS.index(self.kind) + 1) % len(KINDS)], cursor=0, message="")
 
+    def with_values(self) -> Screen:
+        """With the other side's values standing where both changed them."""
+        side = "ours" if self.session.values == "theirs" else "theirs"
+        told = f"where both sides changed a value (epoch, ...), that of {side} stands"
+        return replace(self, session=replace(self.session, values=side), message=told)
+
     def in_mode(self, mode: Mode, text: str = "") -> Screen:
         """With the keys meaning something else."""
         return replace(self, mode=mode, text=text, message="")

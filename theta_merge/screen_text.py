@@ -16,7 +16,7 @@ Line = list[tuple[str, str]]
 
 KEYS = {
     Mode.BROWSE: "↑↓ move  ←→ fold  Enter choose  a choose for all shown  / filter  k kind  o reopen  u undo  "
-    "r redo  w save recipe  ? help  q done",
+    "r redo  v values  w save recipe  ? help  q done",
     Mode.FILTER: "type a glob or a part of a name  Enter keep  Esc clear",
     Mode.CHOOSE: "↑↓ move  Enter take  e options  p preview  Esc back",
     Mode.OPTIONS: "type NAME=VALUE...  Enter take  Esc back",

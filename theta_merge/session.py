@@ -42,6 +42,8 @@ class Session:
     steps: tuple[Step, ...] = ()
     undone: tuple[Step, ...] = ()
     """what redo brings back, the next one last"""
+    values: str | None = None
+    """``ours`` or ``theirs``: whose values stand where both sides changed them"""
 
     @property
     def sides(self) -> int:

@@ -22,6 +22,7 @@ from theta_merge.recipe import parsed
 STRATEGY = "GIT_THETA_STRATEGY"
 OPTIONS = "GIT_THETA_OPTIONS"
 RECIPE = "GIT_THETA_RECIPE"
+VALUES = "GIT_THETA_VALUES"
 SIDES = "GIT_THETA_SIDES"
 """the commits that are merged, ours first: where side data such as Fisher information is looked for"""
 
@@ -33,17 +34,19 @@ class Wish:
     default: Wanted | None = None
     """for every conflict that no rule matches"""
     recipe: Recipe = field(default_factory=Recipe)
+    values: str | None = None
+    """``ours`` or ``theirs``: whose values (epoch, ...) stand where both sides changed them"""
 
     def __bool__(self) -> bool:
         return bool(self.default or self.recipe.rules)
 
 
-def given(strategy: str | None, options: Sequence[str], recipe: str | None) -> Wish:
+def given(strategy: str | None, options: Sequence[str], recipe: str | None, values: str | None = None) -> Wish:
     """What a command line asks for; raises :class:`strategies.contract.MergeError`."""
     rules = read(Path(recipe)) if recipe else Recipe()
     if options and not strategy:
         raise MergeError("-X gives options to a strategy; add --strategy NAME")
-    return Wish(Wanted(strategy, options_of(options)) if strategy else rules.default, rules)
+    return Wish(Wanted(strategy, options_of(options)) if strategy else rules.default, rules, values)
 
 
 def wish(path: str, environment: Mapping[str, str], repository: Repository) -> Wish:
@@ -54,13 +57,14 @@ def wish(path: str, environment: Mapping[str, str], repository: Repository) -> W
     """
     file = environment.get(RECIPE) or repository.config("theta.merge.recipe")
     recipe = read(_in_top(file, repository)) if file else Recipe()
+    values = _values(environment.get(VALUES) or repository.config("theta.merge.values"))
     words = environment.get(OPTIONS) or repository.config("theta.merge.options") or ""
     if name := environment.get(STRATEGY):
-        return Wish(Wanted(name, options_of(shlex.split(words))), recipe)
+        return Wish(Wanted(name, options_of(shlex.split(words))), recipe, values)
     if recipe.default:
-        return Wish(recipe.default, recipe)
+        return Wish(recipe.default, recipe, values)
     name = repository.config("theta.merge.strategy") or _attribute(path, repository)
-    return Wish(Wanted(name, options_of(shlex.split(words))) if name else None, recipe)
+    return Wish(Wanted(name, options_of(shlex.split(words))) if name else None, recipe, values)
 
 
 def chosen(wish: Wish, path: str, versions: Versions) -> dict[str, Choice]:
@@ -69,6 +73,13 @@ def chosen(wish: Wish, path: str, versions: Versions) -> dict[str, Choice]:
     choices = wish.recipe.choices(path, names, versions.conflicts, len(versions.sides))
     default = default_choice(wish, versions)
     return {**dict.fromkeys(versions.conflicts, default), **choices} if default else choices
+
+
+def preferred(wish: Wish, versions: Versions) -> int:
+    """The side whose values stand where several changed them: as said, or that of a default that takes a side."""
+    default = default_choice(wish, versions)
+    side = wish.values or (default.strategy.selects if default else None)
+    return len(versions.sides) - 1 if side == "theirs" else 0
 
 
 def default_choice(wish: Wish, versions: Versions) -> Choice | None:
@@ -82,6 +93,12 @@ def read(path: Path) -> Recipe:
         return parsed(path.read_text(), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise MergeError(f"cannot read the recipe {path}: {error}") from error
+
+
+def _values(side: str | None) -> str | None:
+    if side not in (None, "ours", "theirs"):
+        raise MergeError(f"theta.merge.values takes ours or theirs, not {side!r}")
+    return side
 
 
 def _in_top(file: str, repository: Repository) -> Path:

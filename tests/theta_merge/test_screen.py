@@ -109,6 +109,11 @@ def test_undo_redo_and_reopen(screen: Screen) -> None:
         pressed(screen, "u")
 
 
+def test_whose_values_stand(screen: Screen) -> None:
+    assert pressed(screen, "v").session.values == "theirs"
+    assert pressed(screen, "v", "v").session.values == "ours"
+
+
 def test_folding(screen: Screen) -> None:
     assert len(pressed(screen, "left").rows) == 3
     assert len(pressed(screen, "left", "right").rows) == 5

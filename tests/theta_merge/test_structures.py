@@ -154,3 +154,15 @@ def test_the_common_rows_of_a_grown_vocabulary(repo: Path, git: Git, run: Run) -
     assert done.returncode == 0, done.stderr
     found = torch.load("m.pt", weights_only=True)["embed"]
     assert found.equal(torch.cat([base + 2, torch.full((2, 3), 9.0)]))
+
+
+@pytest.mark.parametrize(("values", "epoch"), [(None, 4), ("theirs", 5)])
+def test_values_that_both_sides_changed(repo: Path, git: Git, run: Run, values: str | None, epoch: int) -> None:
+    base, ours, theirs = ({"w": torch.ones(2), "epoch": number} for number in (3, 4, 5))
+    fork(git, base, ours, theirs)
+    if values:
+        git("config", "theta.merge.values", values)
+    done = run("git", "merge", "--no-edit", "side")
+    assert done.returncode == 0
+    assert f"value epoch: base 3, ours 4, theirs 5; it follows {values or 'ours'}" in done.stderr
+    assert torch.load("m.pt", weights_only=True)["epoch"] == epoch

@@ -28,6 +28,9 @@ def configure(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--match", metavar="GLOB", help="settle only the parameter groups that match")
     parser.add_argument("--recipe", metavar="FILE", help="rules in TOML: which strategy for which groups")
+    parser.add_argument(
+        "--values", choices=("ours", "theirs"), help="whose values (epoch, ...) stand where both sides changed them"
+    )
     parser.add_argument("-i", "--interactive", action="store_true", help="settle them one by one in a menu")
 
 
@@ -38,7 +41,7 @@ def run(args: Namespace) -> int:
     paths = at_root(args.paths, repository)
     found = resolver.unmerged(paths)
     _check(paths, found)
-    request = Request(given(args.strategy, args.options, args.recipe), args.match, args.interactive)
+    request = Request(given(args.strategy, args.options, args.recipe, args.values), args.match, args.interactive)
     left = [one.path for one in found if not _resolved(one, request, resolver)]
     if not left:
         print("all checkpoints are merged; finish with: git commit" if found else "no checkpoint is in conflict")

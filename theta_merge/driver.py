@@ -20,6 +20,7 @@ from strategies.contract import MergeError
 from theta_checkpoint.failure import Failure
 from theta_checkpoint.manifest import BadManifest
 from theta_checkpoint.manifest import Manifest
+from theta_git.attributes import attribute
 from theta_git.repository import Repository
 from theta_merge.choices import Choice
 from theta_merge.commits import BesideInCommits
@@ -43,7 +44,7 @@ from theta_store.store import Store
 
 MERGED, CONFLICT, STOP = 0, 1, 129
 MARKER_SIZE = 7
-"""conflict markers of a merge that the user sees; internal merges of merge bases have longer ones"""
+"""of git's conflict markers, unless the attribute conflict-marker-size says otherwise"""
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,15 @@ class Request:
     base: Path
     ours: Path
     theirs: Path
-    marker_size: int
     path: str
     """of the checkpoint in the repository"""
     labels: tuple[str, str]
     """how the operation calls ours and theirs"""
+    internal: bool
+    """a merge of merge bases, of which the user sees nothing"""
 
 
-def request_of(arguments: Sequence[str], environment: Mapping[str, str]) -> Request:
+def request_of(arguments: Sequence[str], environment: Mapping[str, str], repository: Repository) -> Request:
     """The request in a driver's arguments; git before 2.44 leaves ``%X`` and ``%Y`` as they are."""
     base, ours, theirs, marker_size, path, *labels = arguments
     named = [label for label in labels[1:3] if label and not label.startswith("%")]
@@ -68,10 +70,16 @@ def request_of(arguments: Sequence[str], environment: Mapping[str, str]) -> Requ
         Path(base),
         Path(ours),
         Path(theirs),
-        int(marker_size),
         path,
         (named[0], named[1]) if len(named) == 2 else ("HEAD", _branch(environment)),
+        int(marker_size) > MARKER_SIZE and int(marker_size) > _usual_marker_size(path, repository),
     )
+
+
+def _usual_marker_size(path: str, repository: Repository) -> int:
+    """The length of the conflict markers that the user sees; git makes them longer in internal merges."""
+    value = attribute(repository, "conflict-marker-size", [path]).get(path, "")
+    return int(value) if value.isdigit() else MARKER_SIZE
 
 
 def _branch(environment: Mapping[str, str]) -> str:
@@ -119,7 +127,7 @@ def _choices(
     before = memory.recalled(versions)
     applied = before if repository.config("theta.rerere") == "true" else {}
     choices = {**applied, **chosen(wanted, request.path, versions)}
-    if request.marker_size > MARKER_SIZE or len(choices) == len(versions.conflicts):
+    if request.internal or len(choices) == len(versions.conflicts):
         return choices, wanted
     ours, theirs = request.labels
     title = f"{request.path} (ours: {ours}, theirs: {theirs})"
@@ -139,15 +147,15 @@ def _reported(
 ) -> int:
     """Tell what is open, on stderr and in the record; the exit code."""
     conflicts = Conflicts(repository.git_dir / "theta" / "conflicts")
-    if request.marker_size <= MARKER_SIZE:
+    if not request.internal:
         for line in conflict_report(request.path, result, len(versions.decisions)):
             _say(line)
     if not result.open:
         conflicts.remove(request.path)
-        if request.marker_size <= MARKER_SIZE:
+        if not request.internal:
             remember(bytes(result.manifest), choices, repository)
         return MERGED
-    if request.marker_size <= MARKER_SIZE:
+    if not request.internal:
         conflicts.write(request.path, versions, result.open, choices)
     return CONFLICT
 
@@ -168,8 +176,9 @@ def main() -> int:
     if len(sys.argv) < 6:
         _say("this command is run by git itself, as its merge driver")
         return STOP
+    repository = Repository()
     try:
-        return merge(request_of(sys.argv[1:], os.environ), Repository())
+        return merge(request_of(sys.argv[1:], os.environ, repository), repository)
     except (Failure, MergeError) as error:
         _say(f"{sys.argv[5]}: {error}")
     except KeyboardInterrupt:

@@ -114,7 +114,7 @@ class Octopus:
         if not blobs:
             return tree
         with tempfile.TemporaryDirectory(dir=self.repository.git_dir) as folder:
-            index = {**os.environ, "GIT_INDEX_FILE": str(Path(folder) / "index")}
+            index = {**self.environment, "GIT_INDEX_FILE": str(Path(folder) / "index")}
             self._git(index, "read-tree", tree)
             for path, content in blobs.items():
                 oid = self.repository.output("hash-object", "-w", "--stdin", stdin=content).decode().strip()

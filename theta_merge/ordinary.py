@@ -68,7 +68,7 @@ def merged_tree(pair: Pair, environment: Mapping[str, str], repository: Reposito
         raise CannotMergeTrees(f"git merge-tree failed with exit code {done.returncode}; nothing was merged")
     tree = _parsed(done.stdout)
     renamed = {old: new for old, new in zip(names, labels, strict=True) if old != new}
-    return _relabelled(tree, renamed, repository) if renamed and tree.conflicts else tree
+    return _relabelled(tree, renamed, environment, repository) if renamed and tree.conflicts else tree
 
 
 def merged_with_options(
@@ -149,10 +149,12 @@ def _index_lines(tree: MergedTree) -> Iterator[bytes]:
         yield f"{stage.mode} {stage.oid} {stage.number}\t".encode() + stage.path + b"\0"
 
 
-def _relabelled(tree: MergedTree, renamed: Mapping[str, str], repository: Repository) -> MergedTree:
+def _relabelled(
+    tree: MergedTree, renamed: Mapping[str, str], environment: Mapping[str, str], repository: Repository
+) -> MergedTree:
     """The tree with conflict markers that name what the user knows instead of stand-ins."""
     with tempfile.TemporaryDirectory(dir=repository.git_dir) as folder:
-        index = {**os.environ, "GIT_INDEX_FILE": str(Path(folder) / "index")}
+        index = {**environment, "GIT_INDEX_FILE": str(Path(folder) / "index")}
         _git(repository, index, "read-tree", tree.oid)
         for path in dict.fromkeys(stage.path for stage in tree.conflicts):
             _relabel(path, renamed, index, repository)

@@ -10,6 +10,7 @@ from dataclasses import field
 from pathlib import Path
 
 from strategies.contract import MergeError
+from theta_git.attributes import attribute
 from theta_git.repository import Repository
 from theta_merge.choices import Choice
 from theta_merge.choices import choice
@@ -109,6 +110,5 @@ def _in_top(file: str, repository: Repository) -> Path:
 
 
 def _attribute(path: str, repository: Repository) -> str | None:
-    answer = repository.output("check-attr", "-z", "theta-strategy", "--", path).split(b"\0")
-    value = answer[2].decode(errors="replace") if len(answer) > 2 else "unspecified"
-    return None if value in ("unspecified", "unset", "set") else value
+    value = attribute(repository, "theta-strategy", [path]).get(path)
+    return None if value == "set" else value

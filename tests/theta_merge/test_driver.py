@@ -168,3 +168,9 @@ def test_fisher_information_committed_beside_the_checkpoint(forked: Path, git: G
     (forked / "r.toml").write_text('[[rule]]\npath = "*.fisher.*"\nmatch = "*"\nstrategy = "take-ours"\n')
     assert run("git", "merge", "--no-edit", "side", env={**env, "GIT_THETA_RECIPE": "r.toml"}).returncode == 0
     assert load(MODEL)["a"] == 1.5
+
+
+def test_longer_conflict_markers_by_attribute_are_no_internal_merge(forked: Path, git: Git, run: Run) -> None:
+    (forked / ".git/info").mkdir(exist_ok=True)
+    (forked / ".git/info/attributes").write_text("*.safetensors conflict-marker-size=32\n")
+    assert "resolve with" in run("git", "merge", "side").stderr

@@ -10,8 +10,10 @@ One fact a line, UTF-8, LF, sorted by group name. Above the skeleton line stands
     group encoder.weight F32[768,768] blake3:...
     alias decoder.weight F32[768,768] encoder.weight
     skeleton blake3:...
-    sketches sha256...
-    object blake3:... dense sha256...
+    sketches sha256:bytes
+    object blake3:... dense sha256:bytes...
+
+An object's id says its size as well, since git-lfs servers give out only what is asked for with its size.
 
 Names with anything but printable, unquoted characters are written as JSON strings.
 """
@@ -35,6 +37,7 @@ VERSION = "theta 1"
 HEAD = VERSION.encode() + b"\n"
 
 _HEX = r"[0-9a-f]{64}"
+_OID = rf"{_HEX}(?::[0-9]{{1,18}})?"
 _NAME = r'(?:"(?:[^"\\]|\\.)*"|[^\s"]+)'
 _NUMBER = r"[0-9]{1,18}"
 _NUMBERS = rf"{_NUMBER}(?:,{_NUMBER})*"
@@ -51,12 +54,15 @@ _LINES = {
         rf"(?: offset=(?P<offset>{_NUMBER}))?(?: strides=(?P<strides>{_NUMBERS}))?"
     ),
     "skeleton": re.compile(rf"skeleton blake3:(?P<digest>{_HEX})"),
-    "sketches": re.compile(rf"sketches (?P<oid>{_HEX})"),
+    "sketches": re.compile(rf"sketches (?P<oid>{_OID})"),
     "object": re.compile(
         rf"object blake3:(?P<digest>{_HEX}) (?P<encoding>[a-z0-9-]+)"
-        rf"(?: base=blake3:(?P<base>{_HEX}))?(?: at=(?P<span>{_NUMBER},{_NUMBER}))?(?P<oids>(?: {_HEX})*)"
+        rf"(?: base=blake3:(?P<base>{_HEX}))?(?: at=(?P<span>{_NUMBER},{_NUMBER}))?(?P<oids>(?: {_OID})*)"
     ),
 }
+_OBJECTS = re.compile(
+    rf"^(?:object blake3:\S+ \S+(?: base=\S+)?(?: at=\S+)?|sketches)((?: {_OID})+)$".encode(), re.MULTILINE
+)
 
 
 class BadManifest(Failure):
@@ -101,7 +107,7 @@ class Recipe:
     encoding: str
     """a key of the encodings registry"""
     oids: tuple[str, ...]
-    """SHA-256 of each object, in order"""
+    """the id of each object in order: its SHA-256, a colon, its length in bytes"""
     base: str | None = None
     """digest of the version that an incremental encoding leans on; its recipe is in the same manifest"""
     span: tuple[int, int] | None = None
@@ -121,7 +127,7 @@ class Manifest:
     recipes: Mapping[str, Recipe]
     """by digest: every group, the skeleton, and every base they lean on"""
     sketches: str | None = None
-    """SHA-256 of the object that holds the sketches"""
+    """id of the object that holds the sketches"""
 
     @cached_property
     def root(self) -> str:
@@ -181,10 +187,8 @@ def is_manifest(data: bytes) -> bool:
 
 
 def object_ids(data: bytes) -> list[str]:
-    """The SHA-256 of every object that a manifest names, each once, without parsing the rest."""
-    found = re.findall(
-        rb"^(?:object blake3:\S+ \S+(?: base=\S+)?(?: at=\S+)?|sketches)((?: [0-9a-f]{64})+)$", data, re.MULTILINE
-    )
+    """The id of every object that a manifest names, each once, without parsing the rest."""
+    found = _OBJECTS.findall(data)
     return list(dict.fromkeys(oid.decode() for oids in found for oid in oids.split()))
 
 

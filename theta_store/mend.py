@@ -24,7 +24,7 @@ def mended(
     A damaged object for which there is no better copy stays where it is.
     """
     moved = {path: path.rename(path.with_name(f"{path.name}.damaged")) for path in damaged}
-    lacking = {oid for oid in {*wanted, *(path.name for path in moved)} if not objects.has(oid)}
+    lacking = {oid for oid in wanted if not objects.has(oid)}
     count = len(lacking)
     for remote in remotes:
         if lacking:

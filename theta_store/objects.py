@@ -1,4 +1,7 @@
-"""Objects: immutable bytes in a folder, named by their SHA-256."""
+"""Objects: immutable bytes in a folder, in files named by their SHA-256.
+
+An object's id is its SHA-256 and its length in bytes, ``HEX:123``; an id without the length is understood as well.
+"""
 
 from __future__ import annotations
 
@@ -57,16 +60,18 @@ class ObjectStore:
 
     def path(self, oid: str) -> Path:
         """Where the object lies; where it would be written if it is nowhere."""
-        paths = (folder / oid[:2] / oid for folder in self.places)
+        name = hash_of(oid)
+        paths = (folder / name[:2] / name for folder in self.places)
         return next((path for path in paths if path.exists()), self.own_path(oid))
 
     def own_path(self, oid: str) -> Path:
         """Where the object lies once it is written here."""
-        return self.folder / oid[:2] / oid
+        return self.folder / oid[:2] / hash_of(oid)
 
     def has(self, oid: str) -> bool:
         """Whether the object is here."""
-        return any(os.path.exists(f"{folder}/{oid[:2]}/{oid}") for folder in self.places)
+        name = hash_of(oid)
+        return any(os.path.exists(f"{folder}/{name[:2]}/{name}") for folder in self.places)
 
     def read(self, oid: str, span: tuple[int, int] | None = None) -> bytes:
         """The object's bytes, or ``length`` of them from ``offset``, unverified: what is decoded from them is.
@@ -80,8 +85,8 @@ class ObjectStore:
             raise MissingObject(oid) from None
 
     def write(self, data: bytes) -> str:
-        """Store bytes under their SHA-256, which is returned; whole or not at all."""
-        oid = hashlib.sha256(data).hexdigest()
+        """Store bytes, whole or not at all; their id."""
+        oid = f"{hashlib.sha256(data).hexdigest()}:{len(data)}"
         if not self.has(oid):
             try:
                 self._write(self.own_path(oid), data)
@@ -92,10 +97,10 @@ class ObjectStore:
     def adopt(self, path: Path, oid: str) -> None:
         """Make a file elsewhere an object, by a hard link where the file system can: whole or not at all.
 
-        Raises :class:`CorruptObject` unless the file's SHA-256 is ``oid``.
+        Raises :class:`CorruptObject` unless the file's SHA-256 is the id's.
         """
         with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != oid:
+            if hashlib.file_digest(file, "sha256").hexdigest() != hash_of(oid):
                 raise CorruptObject(f"object {oid[:12]}: what arrived is not what was asked for")
             os.fsync(file.fileno())
         if not self.has(oid):
@@ -137,6 +142,16 @@ class ObjectStore:
             with contextlib.suppress(OSError):
                 os.unlink(partial)
             raise
+
+
+def hash_of(oid: str) -> str:
+    """The SHA-256 in an object's id."""
+    return oid[:64]
+
+
+def size_of(oid: str) -> int | None:
+    """The length in bytes that an object's id says, if it does."""
+    return int(oid[65:]) if len(oid) > 65 else None
 
 
 def _lines(file: Path) -> list[str]:

@@ -40,7 +40,10 @@ class Swept:
 
 
 def sweep(objects: ObjectStore, needed: Collection[str], now: float, grace: float = GRACE, dry: bool = False) -> Swept:
-    """Sweep one store; ``now`` and ``grace`` in seconds. With no grace, what nothing needs is gone at once."""
+    """Sweep one store of what is not ``needed``, given by SHA-256; ``now`` and ``grace`` in seconds.
+
+    With no grace, what nothing needs is gone at once.
+    """
     swept = Swept()
     for path in stored_objects(objects.aside):
         if path.name in needed:

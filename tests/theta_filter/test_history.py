@@ -13,6 +13,7 @@ from theta_checkpoint.manifest import parse
 from theta_cli.main import run
 from theta_store.chains import MAX_DEPTH
 from theta_store.chains import chain
+from theta_store.objects import ObjectStore
 
 COMMITS = 12
 
@@ -56,9 +57,9 @@ def test_a_shallow_clone_with_only_its_own_objects_has_every_value(repo: Path, g
     git("clone", "--quiet", "--depth=1", "--no-checkout", f"file://{repo}", str(clone))
     manifest = parse(git("show", "HEAD:model.safetensors").encode())
     for oid in {oid for recipe in manifest.recipes.values() for oid in recipe.oids}:
-        there = clone / ".git/theta/objects" / oid[:2] / oid
+        there = ObjectStore(clone / ".git/theta/objects").own_path(oid)
         there.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(repo / ".git/theta/objects" / oid[:2] / oid, there)
+        shutil.copyfile(ObjectStore(repo / ".git/theta/objects").path(oid), there)
     shutil.copyfile(repo / ".git/config", clone / ".git/config")
     git("-C", str(clone), "checkout", "--quiet", "main")
     assert (clone / "model.safetensors").read_bytes() == versions[-1]

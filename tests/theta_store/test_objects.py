@@ -10,13 +10,17 @@ import pytest
 from theta_store.objects import MissingObject
 from theta_store.objects import ObjectStore
 from theta_store.objects import StoreNotWritable
+from theta_store.objects import hash_of
+from theta_store.objects import size_of
 
 
-def test_an_object_is_named_by_its_sha256(tmp_path: Path) -> None:
+def test_an_id_is_the_sha256_and_the_length(tmp_path: Path) -> None:
     store = ObjectStore(tmp_path)
     oid = store.write(b"values")
-    assert oid == hashlib.sha256(b"values").hexdigest()
-    assert store.path(oid) == tmp_path / oid[:2] / oid
+    name = hashlib.sha256(b"values").hexdigest()
+    assert oid == f"{name}:6"
+    assert store.path(oid) == store.path(name) == tmp_path / name[:2] / name
+    assert (hash_of(oid), size_of(oid), size_of(name)) == (name, 6, None)
     assert store.read(oid) == b"values"
 
 

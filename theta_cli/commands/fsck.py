@@ -30,6 +30,7 @@ from theta_store.checks import damaged_objects
 from theta_store.checks import wrong_memories
 from theta_store.mend import mended
 from theta_store.needed import objects_of
+from theta_store.objects import hash_of
 from theta_store.presence import missing_digests
 from theta_store.presence import missing_text
 from theta_store.remotes.chosen import remote_of
@@ -119,8 +120,9 @@ def _damage(checked: Checked, shallow: bool) -> Iterator[Finding]:
     """Objects that are not what their names say, and what the cache remembers wrongly."""
     if shallow:
         return
+    users = {hash_of(oid): path for oid, path in checked.users.items()}
     for path in damaged_objects(checked.store.objects):
-        user = checked.users.get(path.name)
+        user = users.get(path.name)
         needed = f"needed by {user}; to replace it, type: git theta fsck --repair" if user else "nothing needs it"
         yield Finding("object", os.path.relpath(path), "", f"its bytes are not those that its name says; {needed}")
     for blob, manifest in checked.manifests.items():

@@ -17,6 +17,7 @@ from theta_git.held import held_blobs
 from theta_git.repository import Repository
 from theta_git.trees import blobs_beginning
 from theta_store.objects import ObjectStore
+from theta_store.objects import hash_of
 from theta_store.remotes.chosen import default_remote
 from theta_store.sweep import GRACE
 from theta_store.sweep import Swept
@@ -45,7 +46,7 @@ def run(args: Namespace) -> int:
     """Delete objects that nothing which git still holds needs, in two steps with a grace period each."""
     repository = Repository()
     objects = ObjectStore(repository.theta_dir / "objects")
-    needed = {oid for _, text in held_blobs(repository, HEAD) for oid in object_ids(text)}
+    needed = {hash_of(oid) for _, text in held_blobs(repository, HEAD) for oid in object_ids(text)}
     swept = sweep(objects, needed, time.time(), args.grace * _DAY, dry=args.dry_run)
     on_remote = _verified(repository, objects, swept.kept, args.remote) if args.prune_remote_verified else set()
     freed = sum(swept.kept[oid] for oid in on_remote)
@@ -61,7 +62,7 @@ def run(args: Namespace) -> int:
 def _verified(repository: Repository, objects: ObjectStore, kept: Iterable[str], name: str | None) -> set[str]:
     """The kept objects that no worktree, stash or merge in progress uses and that the remote says it has."""
     used = blobs_beginning(repository, checked_out_blobs(repository), HEAD)
-    candidates = set(kept).difference(oid for _, text in used for oid in object_ids(text))
+    candidates = set(kept).difference(hash_of(oid) for _, text in used for oid in object_ids(text))
     if not candidates:
         return set()
     return candidates - default_remote(repository, objects, name).missing(candidates)

@@ -1,6 +1,6 @@
 """A folder of an object storage service or a file system, reached by tensorstore's KvStore.
 
-An object is the key ``xx/OID`` below the URL, as in the store itself, so ``file://`` may even be another clone's
+An object is the key ``xx/SHA256`` below the URL, as in the store itself, so ``file://`` may even be another clone's
 object folder. tensorstore finds the credentials where each service's own tools look for them, retries, and
 writes each key whole or not at all.
 """
@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from theta_checkpoint.failure import Failure
 from theta_store.objects import ObjectStore
+from theta_store.objects import hash_of
 from theta_store.remotes import Failures
 from theta_store.remotes import Progress
 from theta_store.remotes import RemoteFailed
@@ -85,7 +86,7 @@ class KvStoreRemote:
             return _first_line(result)
         if result.state == "missing":
             return "the remote does not have it"
-        if hashlib.sha256(result.value).hexdigest() != oid:
+        if hashlib.sha256(result.value).hexdigest() != hash_of(oid):
             return "what arrived is not what was asked for"
         self.objects.write(result.value)
         return None
@@ -156,7 +157,7 @@ def _result(oid: str, future: Any) -> tuple[str, Any]:
 
 
 def _key(oid: str) -> str:
-    return f"{oid[:2]}/{oid}"
+    return f"{oid[:2]}/{hash_of(oid)}"
 
 
 def _first_line(error: Exception) -> str:

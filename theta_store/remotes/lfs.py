@@ -30,9 +30,12 @@ from theta_git.repository import Repository
 from theta_git.transient import transient_commit
 from theta_store.objects import CorruptObject
 from theta_store.objects import ObjectStore
+from theta_store.objects import hash_of
+from theta_store.objects import size_of
 from theta_store.remotes import Failures
 from theta_store.remotes import Progress
 from theta_store.remotes import RemoteFailed
+from theta_store.remotes.lfs_batch import absent
 
 _POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {size}\n"
 _COUNT = re.compile(rb"\((\d+)/(\d+)\)")
@@ -58,8 +61,9 @@ class LfsRemote:
 
     def missing(self, oids: Collection[str]) -> set[str]:
         """See :class:`theta_store.remotes.Remote`."""
-        near = {oid for oid in oids if self._near and self._near.has(oid)}
-        return set(oids) - near - self._sizes(set(oids) - near).keys()
+        if self._folder is None:
+            return absent(self._sized(oids), self._endpoint, self._ssh, self.repository)
+        return {oid for oid in oids if not self._is_in_folder(oid)}
 
     def send(self, oids: Collection[str], progress: Progress) -> Failures:
         """See :class:`theta_store.remotes.Remote`."""
@@ -68,11 +72,17 @@ class LfsRemote:
         if here:
             with self._lent(here):
                 command = ["lfs", "push", "--object-id", self.name, "--stdin"]
-                complaint = _transferred(self.repository, command, here, progress)
+                complaint = _transferred(self.repository, command, map(hash_of, here), progress)
             if complaint is not None:
-                lost = self.missing(here)
-                failed |= dict.fromkeys(lost or here, complaint)
+                failed |= dict.fromkeys(self._lost(here), complaint)
         return failed
+
+    def _lost(self, oids: Collection[str]) -> Collection[str]:
+        """Those of the objects that did not get there, of which there is at least one."""
+        try:
+            return self.missing(oids) or oids
+        except RemoteFailed:
+            return oids
 
     def fetch(self, oids: Collection[str], progress: Progress) -> Failures:
         """See :class:`theta_store.remotes.Remote`."""
@@ -93,8 +103,8 @@ class LfsRemote:
         return True
 
     def _fetched(self, oids: Collection[str], progress: Progress) -> Failures:
-        sizes = self._sizes(oids)
-        files = {oid: _POINTER.format(oid=oid, size=size).encode() for oid, size in sizes.items()}
+        sizes = self._sized(oids)
+        files = {hash_of(oid): _POINTER.format(oid=hash_of(oid), size=size).encode() for oid, size in sizes.items()}
         if not files:
             return dict.fromkeys(oids, "the remote does not have it")
         scratch = self.objects.folder.parent / "tmp"
@@ -118,13 +128,22 @@ class LfsRemote:
             return str(error)
         return None
 
-    def _sizes(self, oids: Collection[str]) -> dict[str, int]:
-        """Bytes of each of these objects that the remote has."""
-        folder = self._folder
-        if folder is None:
-            raise RemoteFailed(f"{self.title}: object sizes are known for file:// remotes only")
-        places = ((oid, folder / "lfs" / "objects" / oid[:2] / oid[2:4] / oid) for oid in oids)
-        return {oid: place.stat().st_size for oid, place in places if place.is_file()}
+    def _sized(self, oids: Iterable[str]) -> dict[str, int]:
+        """The lengths in bytes of these objects, without those of which no one says it."""
+        found = ((oid, size_of(oid) or self._seen_size(oid)) for oid in oids)
+        return {oid: size for oid, size in found if size is not None}
+
+    def _seen_size(self, oid: str) -> int | None:
+        """The length of an object whose id does not say it, as seen here or in the folder of the remote."""
+        places = [self.objects.path(oid), *([self._place_in_folder(oid)] if self._folder else [])]
+        return next((place.stat().st_size for place in places if place.is_file()), None)
+
+    def _is_in_folder(self, oid: str) -> bool:
+        return self._place_in_folder(oid).is_file() or (self._near is not None and self._near.has(oid))
+
+    def _place_in_folder(self, oid: str) -> Path:
+        assert self._folder
+        return self._folder / "lfs" / "objects" / oid[:2] / oid[2:4] / hash_of(oid)
 
     @cached_property
     def _near(self) -> ObjectStore | None:
@@ -149,6 +168,12 @@ class LfsRemote:
         return str(found.get(self.name) or found.get("", ""))
 
     @cached_property
+    def _ssh(self) -> str | None:
+        """``USER@HOST:PATH`` where git-lfs asks for its endpoint by ssh."""
+        after = self._facts.partition(f"={self._endpoint} ")[2].partition("\n")[2]
+        return after.partition("\n")[0].strip().removeprefix("SSH=") if after.startswith("  SSH=") else None
+
+    @cached_property
     def _facts(self) -> str:
         """What ``git lfs env`` tells."""
         done = self.repository.finished("lfs", "env")
@@ -166,7 +191,7 @@ class LfsRemote:
         return Path(found[1]) if found else self.repository.common_dir / "lfs" / "objects"
 
     def _lfs_path(self, oid: str) -> Path:
-        return self._media / oid[:2] / oid[2:4] / oid
+        return self._media / oid[:2] / oid[2:4] / hash_of(oid)
 
     @contextlib.contextmanager
     def _lent(self, oids: Iterable[str]) -> Iterator[None]:

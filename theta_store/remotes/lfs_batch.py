@@ -1,0 +1,89 @@
+"""Asking a git-lfs server which objects it has, which the git-lfs program has no command for.
+
+One request of the batch API per hundred objects; nothing is transferred.
+Source: https://github.com/git-lfs/git-lfs/blob/main/docs/api/batch.md
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shlex
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+from theta_git.repository import Repository
+from theta_store.objects import hash_of
+from theta_store.remotes import RemoteFailed
+
+_MEDIA_TYPE = "application/vnd.git-lfs+json"
+_AT_ONCE = 100
+_TIMEOUT = 60
+"""seconds"""
+
+
+def absent(sizes: Mapping[str, int], endpoint: str, ssh: str | None, repository: Repository) -> set[str]:
+    """Those objects, given with their lengths, that the server says it does not have.
+
+    Credentials come from where git has them. Raises :class:`RemoteFailed`.
+    """
+    headers: Mapping[str, str] = {}
+    if ssh:
+        endpoint, headers = _introduced(ssh)
+    lacking = set()
+    for oids in _hundreds(list(sizes)):
+        wanted = {hash_of(oid): oid for oid in oids}
+        objects = [{"oid": name, "size": sizes[oid]} for name, oid in wanted.items()]
+        body = json.dumps({"operation": "download", "transfers": ["basic"], "objects": objects}).encode()
+        try:
+            answer, headers = _posted(f"{endpoint.rstrip('/')}/objects/batch", body, headers, repository)
+            there = {found["oid"] for found in answer["objects"] if "error" not in found}
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise RemoteFailed(f"{endpoint}: {error}") from error
+        lacking |= {oid for name, oid in wanted.items() if name not in there}
+    return lacking
+
+
+def _posted(url: str, body: bytes, headers: Mapping[str, str], repository: Repository) -> tuple[Any, Mapping[str, str]]:
+    """The answer, and the headers with which it came; asks git for credentials where they are called for."""
+    try:
+        return _answer(url, body, headers), headers
+    except urllib.error.HTTPError as error:
+        if error.code != 401 or "Authorization" in headers:
+            raise
+    headers = {**headers, "Authorization": _credentials(url, repository)}
+    return _answer(url, body, headers), headers
+
+
+def _answer(url: str, body: bytes, headers: Mapping[str, str]) -> Any:
+    usual = {"Accept": _MEDIA_TYPE, "Content-Type": _MEDIA_TYPE}
+    with urllib.request.urlopen(urllib.request.Request(url, body, {**usual, **headers}), timeout=_TIMEOUT) as response:
+        return json.load(response)
+
+
+def _credentials(url: str, repository: Repository) -> str:
+    filled = repository.finished("credential", "fill", stdin=f"url={url}\n\n".encode()).stdout.decode()
+    known = dict(line.split("=", 1) for line in filled.splitlines() if "=" in line)
+    pair = f"{known.get('username', '')}:{known.get('password', '')}"
+    return f"Basic {base64.b64encode(pair.encode()).decode()}"
+
+
+def _introduced(ssh: str) -> tuple[str, Mapping[str, str]]:
+    """The endpoint and headers that the server gives to who comes by ssh."""
+    host, _, path = ssh.removeprefix("ssh://").partition(":" if not ssh.startswith("ssh://") else "/")
+    program = shlex.split(os.environ.get("GIT_SSH_COMMAND") or os.environ.get("GIT_SSH") or "ssh")
+    command = [*program, "--", host, f"git-lfs-authenticate {shlex.quote(path)} download"]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=_TIMEOUT)
+    try:
+        answer = json.loads(done.stdout)
+        return str(answer["href"]), dict(answer.get("header", {}))
+    except (ValueError, LookupError, TypeError) as error:
+        raise RemoteFailed(f"{ssh}: {done.stderr.decode(errors='replace').strip() or error}") from error
+
+
+def _hundreds(oids: list[str]) -> list[list[str]]:
+    return [oids[start : start + _AT_ONCE] for start in range(0, len(oids), _AT_ONCE)]

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from pathlib import Path
 
 from strategies.contract import MergeError
+from strategies.registry import strategy
 from theta_git.attributes import attribute
 from theta_git.repository import Repository
 from theta_merge.choices import Choice
@@ -42,12 +44,12 @@ class Wish:
         return bool(self.default or self.recipe.rules)
 
 
-def given(strategy: str | None, options: Sequence[str], recipe: str | None, values: str | None = None) -> Wish:
+def given(name: str | None, options: Sequence[str], recipe: str | None, values: str | None = None) -> Wish:
     """What a command line asks for; raises :class:`strategies.contract.MergeError`."""
     rules = read(Path(recipe)) if recipe else Recipe()
-    if options and not strategy:
+    if options and not name:
         raise MergeError("-X gives options to a strategy; add --strategy NAME")
-    return Wish(Wanted(strategy, options_of(options)) if strategy else rules.default, rules, values)
+    return Wish(Wanted(name, options_of(options)) if name else rules.default, rules, values)
 
 
 def wish(path: str, environment: Mapping[str, str], repository: Repository) -> Wish:
@@ -72,8 +74,17 @@ def chosen(wish: Wish, path: str, versions: Versions) -> dict[str, Choice]:
     """The choice for each conflict that the wish covers; everything is checked, no value is read."""
     names = [decision.name for decision in versions.decisions]
     choices = wish.recipe.choices(path, names, versions.conflicts, len(versions.sides))
-    default = default_choice(wish, versions)
+    default = default_choice(_for_side_data(wish, path), versions)
     return {**dict.fromkeys(versions.conflicts, default), **choices} if default else choices
+
+
+def _for_side_data(wish: Wish, path: str) -> Wish:
+    """A strategy that reads side data cannot merge that very data: the mean of both stands for the merged model."""
+    kind = strategy(wish.default.strategy).side_data if wish.default else None
+    if wish.default is None or kind is None or not path.endswith(f".{kind}.safetensors"):
+        return wish
+    weights = {key: value for key, value in wish.default.options.items() if key in ("weights", "weight")}
+    return replace(wish, default=Wanted("average", weights))
 
 
 def preferred(wish: Wish, versions: Versions) -> int:

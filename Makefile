@@ -4,7 +4,7 @@
 # make readme sees that README.md shows what the demo prints
 # Each sets up everything it needs first; see scripts/setup.sh.
 
-PACKAGES := strategies theta_checkpoint theta_git theta_store theta_filter theta_diff theta_merge theta_cli
+PACKAGES := strategies theta theta_checkpoint theta_git theta_store theta_filter theta_diff theta_merge theta_cli
 ARGS :=
 
 SHELL := /bin/bash

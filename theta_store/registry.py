@@ -37,7 +37,10 @@ class Registry:
     def manifest(self, file_digest: str) -> bytes | None:
         """The manifest of a file whose bytes have this BLAKE3 digest."""
         found = self._found("files", "manifest", [file_digest])
-        return zlib.decompress(found[file_digest]) if found else None
+        try:
+            return zlib.decompress(found[file_digest]) if found else None
+        except zlib.error:
+            return None
 
     def recipes(self, digests: Sequence[str]) -> dict[str, Recipe]:
         """The recipes known for these group digests."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from theta_checkpoint.manifest import Recipe
@@ -32,6 +34,15 @@ def test_a_damaged_registry_knows_nothing_and_is_replaced(tmp_path: Path) -> Non
     assert registry.manifest(DIGEST) is None
     registry.remember([(DIGEST, b"theta 1\n")])
     assert registry.manifest(DIGEST) == b"theta 1\n"
+
+
+def test_a_flipped_bit_in_a_remembered_manifest_is_as_if_it_were_not_known(tmp_path: Path) -> None:
+    path = tmp_path / "known.sqlite"
+    registry = Registry(path)
+    registry.remember([(DIGEST, b"theta 1\n")])
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE files SET manifest = x'789c00'")
+    assert registry.manifest(DIGEST) is None
 
 
 def test_a_registry_that_cannot_be_written_knows_nothing(tmp_path: Path) -> None:

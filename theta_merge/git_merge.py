@@ -28,8 +28,11 @@ from theta_merge.ordinary import merged_tree
 from theta_merge.ordinary import merged_with_options
 from theta_merge.ordinary import put_into_working_tree
 from theta_merge.wishes import OPTIONS
+from theta_merge.wishes import RECIPE
 from theta_merge.wishes import SIDES
 from theta_merge.wishes import STRATEGY
+from theta_merge.wishes import VALUES
+from theta_merge.wishes import read
 from theta_store.store import Store
 
 MERGED, CONFLICT, CANNOT = 0, 1, 2
@@ -47,6 +50,9 @@ GIT_OPTIONS = frozenset(
 )  # fmt: skip
 """options of git's own merge: they are about ordinary files"""
 
+SETTINGS = {"recipe": RECIPE, "values": VALUES}
+"""``-X recipe=FILE``, a path from the root of the working tree, and ``-X values=theirs``"""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -54,6 +60,8 @@ class Request:
 
     strategy: str | None
     options: Mapping[str, object]
+    settings: Mapping[str, str]
+    """what the merge driver finds in its environment besides: recipe, values"""
     git_options: tuple[str, ...]
     """as they are written, for the merge of ordinary files"""
     bases: tuple[str, ...]
@@ -74,10 +82,13 @@ def request_of(program: str, arguments: Sequence[str]) -> Request:
     middle = rest.index("--")
     git_options = tuple(word for word in words if word[2:].partition("=")[0] in GIT_OPTIONS)
     options = options_of([word.removeprefix("--") for word in words if word not in git_options])
+    settings = {SETTINGS[key]: str(options.pop(key)) for key in SETTINGS if key in options}
     strategy: str | None = _name(program)
     if strategy == ANY:
         strategy = str(options.pop("strategy", "")) or _implied(git_options)
-    return Request(strategy, options, git_options, tuple(rest[:middle]), rest[middle + 1], tuple(rest[middle + 2 :]))
+    return Request(
+        strategy, options, settings, git_options, tuple(rest[:middle]), rest[middle + 1], tuple(rest[middle + 2 :])
+    )
 
 
 def _implied(git_options: Sequence[str]) -> str | None:
@@ -116,7 +127,9 @@ def _merge_several(request: Request, environment: Mapping[str, str], repository:
 
 
 def _check(request: Request) -> None:
-    """Refuse an unknown strategy or option before anything is touched."""
+    """Refuse an unknown strategy or option, or a recipe that cannot be read, before anything is touched."""
+    if recipe := request.settings.get(RECIPE):
+        read(Path(recipe))
     if request.strategy:
         choice(request.strategy, request.options, len(request.remotes) + 1)
 
@@ -124,7 +137,7 @@ def _check(request: Request) -> None:
 def _exported(request: Request, repository: Repository) -> dict[str, str]:
     """What the merge driver reads from its environment."""
     sides = repository.output("rev-parse", request.head, *request.remotes).decode().split()
-    exported = {SIDES: " ".join(sides)}
+    exported = {SIDES: " ".join(sides), **request.settings}
     if request.strategy:
         exported[STRATEGY] = request.strategy
         exported[OPTIONS] = shlex.join(f"{name}={value}" for name, value in request.options.items())

@@ -198,6 +198,15 @@ def test_a_strategy_for_every_merge_by_configuration(forked: Path, git: Git) -> 
     assert load(MODEL)["a"] == 3.0
 
 
+def test_a_recipe_as_an_option(forked: Path, git: Git, run: Run) -> None:
+    (forked / "r.toml").write_text('[[rule]]\nmatch = "a"\nstrategy = "take-theirs"\n')
+    done = run("git", "merge", "-s", "theta", "-X", "recipe=nowhere.toml", "side")
+    assert done.returncode == 2
+    assert "cannot read the recipe nowhere.toml" in done.stderr
+    git("merge", "--no-edit", "-s", "theta", "-X", "recipe=r.toml", "side")
+    assert load(MODEL)["a"] == 3.0
+
+
 def test_file_names_that_are_no_utf_8(forked: Path, git: Git, run: Run) -> None:
     odd = os.fsdecode(b"od\xffd\n.safetensors")
     for branch, value in (("side", 2.0), ("main", 1.0)):

@@ -47,6 +47,12 @@ def paired(decisions: Sequence[Decision], choices: Mapping[str, Choice]) -> dict
     return found
 
 
+def both_factors(refused: Mapping[str, str]) -> dict[str, str]:
+    """What was refused by name; a factor takes its partner along, since one alone would mean nothing."""
+    others = {other: why for name, why in refused.items() if (other := partner(name))}
+    return {**others, **refused}
+
+
 def is_factor(name: str, choice: Choice) -> bool:
     """Whether the strategy merges this group as a factor of a product."""
     return choice.strategy.name == STRATEGY and partner(name) is not None

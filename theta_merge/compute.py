@@ -129,11 +129,10 @@ class Computer:
         rank = merged_rank(group.conflict, group.choice)
         ours = scale(self.beside.file(CONFIG, 0), 0, first, rank)
         fixed = None if options["factors"] == "stack" else rank
-        a, b = merged_factors(factors, shares, ours, fixed)
-        found = a if group.conflict.name == first else b
-        if not options["allow_nonfinite"] and not bool(torch.isfinite(found).all()):
+        if not all(bool(torch.isfinite(factor.float()).all()) for both in factors for factor in both):
             raise CannotMerge(group.conflict.name, "holds NaN or infinity")
-        return found.to(torch_dtype(group.state.dtype))
+        a, b = merged_factors(factors, shares, ours, fixed)
+        return (a if group.conflict.name == first else b).to(torch_dtype(group.state.dtype))
 
     def _merged_whole(self, group: Computed) -> torch.Tensor:
         return self._merged(group, self._whole(group), Context(group.conflict.name))

@@ -14,6 +14,7 @@ from theta_checkpoint import skeleton
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Recipe
 from theta_checkpoint.manifest import Tensor
+from theta_merge.adapters import both_factors
 from theta_merge.choices import Choice
 from theta_merge.outcome import Computed
 from theta_merge.outcome import Open
@@ -76,7 +77,7 @@ def settled(
         made, refused = _computed(wanted, store, data, locate)
         if refused:
             frame = wanted.frame.manifest
-            wanted = outcome(versions, choices, preferred, {**unfit, **refused})
+            wanted = outcome(versions, choices, preferred, both_factors({**unfit, **refused}))
             if wanted.frame.manifest != frame:
                 made, _ = _computed(wanted, store, data, locate)
     return _stored(wanted, made, store)

@@ -9,13 +9,21 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from safetensors.torch import save as saved
 from safetensors.torch import save_file
 
 from strategies import registry
 from strategies.lora import merged_factors
+from theta_checkpoint.layout import BytesSource
 from theta_merge import files
 from theta_merge.adapters import partner
 from theta_merge.adapters import scale
+from theta_merge.choices import choice
+from theta_merge.outcome import Versions
+from theta_merge.settle import settled
+from theta_store.capture import captured
+from theta_store.capture import identified
+from theta_store.store import Store
 
 A, B = "model.q.lora_A.weight", "model.q.lora_B.weight"
 Factors = tuple[torch.Tensor, torch.Tensor]
@@ -129,3 +137,25 @@ def test_scales_follow_the_configuration() -> None:
     assert scale(json.dumps(config).encode(), 0, A, 4) == 4.0
     assert scale(json.dumps(config).encode(), 0, "model.k.lora_A.weight", 4) == 1.0
     assert scale(b'{"lora_alpha": 8}', 0, A, 4) == 2.0
+
+
+class BesideEverySide:
+    def checkpoint(self, kind: str, side: int) -> None:
+        return None
+
+    def file(self, name: str, side: int) -> bytes:
+        return b'{"lora_alpha": 2}'
+
+
+def test_a_pair_that_cannot_be_computed_stays_ours_as_a_pair(tmp_path: Path) -> None:
+    store = Store.at(tmp_path / "theta")
+    manifests = []
+    for seed in range(3):
+        a, b = factors(seed)
+        source = BytesSource(saved({A: a, B: b * float("nan") if seed == 2 else b}))
+        manifests.append(captured(source, identified(source), store))
+    base, ours, theirs = manifests
+    versions = Versions(base, (ours, theirs))
+    result = settled(versions, dict.fromkeys(versions.conflicts, choice("lora", {}, 2)), store, 0, BesideEverySide())
+    assert {item.conflict.name: item.why for item in result.open} == dict.fromkeys((A, B), "holds NaN or infinity")
+    assert result.manifest.groups == ours.groups

@@ -106,7 +106,7 @@ class FilterProcess:
         elif self.skip_smudge:
             self._send(path, iter([content]))
             return
-        elif request.get("can-delay") == "1":
+        elif _may_wait(request):
             self.delayed[path] = content
             self.writer.texts("status=delayed")
             return
@@ -130,6 +130,11 @@ class FilterProcess:
             return
         self.writer.flush()
         self.writer.texts()
+
+
+def _may_wait(request: dict[str, str]) -> bool:
+    """Whether the file may be asked for later: not in `git checkout -m -- PATH`, in which git 2.39 then crashes."""
+    return request.get("can-delay") == "1" and bool(request.keys() & {"ref", "treeish"})
 
 
 def _drain(pieces: Iterator[bytes]) -> None:

@@ -231,7 +231,6 @@ class TestWithoutATerminal:
         assert "stash@{0}" in git("stash", "list")
         assert load(MODEL) == {**THEIRS, "a": 3.0}
 
-    @pytest.mark.xfail(reason="git 2.39 crashes when a filter delays a file that checkout -m merges", strict=False)
     def test_checkout_m_brings_a_conflict_back(self, forked: Path, git: Git, run: Run) -> None:
         run("git", "merge", "side")
         theta(run, "resolve", "-s", "take-theirs")

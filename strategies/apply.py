@@ -48,7 +48,8 @@ def merged(
     ``options`` come from :func:`strategies.contract.parse_options`. The versions are compared here, unless
     ``context.sides`` says that the caller has done so with :func:`changed_sides` (it must, to pass slices of an
     elementwise merge), passes only those sides and narrowed the options with
-    :func:`strategies.contract.options_of_sides`. The result may be one of the inputs.
+    :func:`strategies.contract.options_of_sides`. Where the strategy ignores base, ``base`` may then be a tensor on
+    the device ``meta``, of the right shape and dtype but without values. The result may be one of the inputs.
 
     Raises :class:`CannotMerge` naming the group, and ``MergeError`` for options that fit no group.
     """
@@ -141,6 +142,7 @@ def _computed(
     output: torch.dtype,
 ) -> Tensor:
     compute = _Compute(strategy, options, compute_dtype(base, sides), output)
+    base = None if strategy.ignores_base(options) else base
     shape = sides[0].shape
     if not strategy.elementwise(options):
         whole = shape or (1,)

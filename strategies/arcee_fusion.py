@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from strategies.contract import Context
 from strategies.contract import Options
 from strategies.contract import Strategy
+from strategies.contract import always
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +44,7 @@ STRATEGY = Strategy(
     when="to take over only the most prominent changes of theirs",
     reference="mergekit (no paper)",
     merge=merge,
+    ignores_base=always,
     sides=(2, 2),
     cost="a softmax in float64 and three selections",
 )

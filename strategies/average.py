@@ -39,6 +39,7 @@ STRATEGY = Strategy(
         WEIGHTS,
         NORMALIZE,
     ),
+    ignores_base=always,
     elementwise=always,
     check=no_cancelling_weights,
     symmetric=True,

@@ -165,6 +165,8 @@ class Strategy:
     """paper or other source"""
     options: tuple[Option, ...] = ()
     needs_base: bool = False
+    ignores_base: Callable[[Options], bool] = field(default=lambda options: False)
+    """whether, under these options, base's values do not matter: then :attr:`merge` gets None, and nobody reads them"""
     sides: tuple[int, int | None] = (1, None)
     """fewest and most sides it can merge"""
     elementwise: Callable[[Options], bool] = field(default=lambda options: False)
@@ -173,6 +175,8 @@ class Strategy:
     """what is wrong with options that are each in range, one number per side; None if nothing is"""
     selects: Literal["base", "ours", "theirs"] | None = None
     """the version it simply takes: no value needs to be read"""
+    products: bool = False
+    """merges two groups that are the factors of a product together; :attr:`merge` is for all other groups"""
     seeded: bool = False
     """draws random numbers, from option ``seed``, the group's name and the side"""
     symmetric: bool = False
@@ -196,8 +200,13 @@ COMMON = (
 
 
 def always(options: Options) -> bool:
-    """For :attr:`Strategy.elementwise`: whatever the options."""
+    """For :attr:`Strategy.elementwise` and :attr:`Strategy.ignores_base`: whatever the options."""
     return True
+
+
+def without_deltas(options: Options) -> bool:
+    """For :attr:`Strategy.ignores_base`: unless the changes since base are asked for."""
+    return not options["deltas"]
 
 
 def no_l1_norm(options: Options) -> bool:

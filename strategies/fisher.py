@@ -14,6 +14,7 @@ from strategies.contract import Option
 from strategies.contract import Options
 from strategies.contract import Pass
 from strategies.contract import Strategy
+from strategies.contract import always
 from strategies.contract import no_cancelling_weights
 from strategies.messages import side_name
 from strategies.shared_options import POSITIVE_WEIGHTS
@@ -109,6 +110,7 @@ STRATEGY = Strategy(
     when="the training data (or a sample) of each side is at hand, so that its Fisher information can be estimated",
     reference="Matena & Raffel 2022, Merging Models with Fisher-Weighted Averaging, arXiv:2111.09832",
     merge=merge,
+    ignores_base=always,
     options=(
         POSITIVE_WEIGHTS,
         Option(

@@ -13,6 +13,7 @@ from strategies.contract import Option
 from strategies.contract import Options
 from strategies.contract import Strategy
 from strategies.contract import no_cancelling_weights
+from strategies.contract import without_deltas
 from strategies.shared_options import DELTAS
 from strategies.shared_options import POSITIVE_WEIGHTS
 
@@ -88,6 +89,7 @@ STRATEGY = Strategy(
     when="any number of models that lie far apart: slerp for more than two",
     reference="arXiv:2603.04972",
     merge=merge,
+    ignores_base=without_deltas,
     options=(
         POSITIVE_WEIGHTS,
         Option("max_iter", "int", 10, "most steps", "[1, 10000]"),

@@ -13,6 +13,7 @@ from strategies.contract import Option
 from strategies.contract import Options
 from strategies.contract import Strategy
 from strategies.contract import no_cancelling_weights
+from strategies.contract import without_deltas
 from strategies.shared_options import DELTAS
 from strategies.shared_options import NORMALIZE
 from strategies.shared_options import WEIGHTS
@@ -70,6 +71,7 @@ STRATEGY = Strategy(
     when="several fine-tunes whose average change comes out too short because their directions differ",
     reference="Goddard, multislerp (blog, no paper)",
     merge=merge,
+    ignores_base=without_deltas,
     options=(
         WEIGHTS,
         NORMALIZE,

@@ -34,5 +34,6 @@ STRATEGY = Strategy(
         Option("floor", "float", 1e-6, "least difference divided by", "(0, inf)"),
     ),
     sides=(2, 2),
+    ignores_base=always,
     elementwise=always,
 )

@@ -10,6 +10,7 @@ from strategies.contract import Context
 from strategies.contract import Option
 from strategies.contract import Options
 from strategies.contract import Strategy
+from strategies.contract import without_deltas
 from strategies.shared_options import DELTAS
 from strategies.shared_options import WEIGHTS
 
@@ -43,6 +44,7 @@ STRATEGY = Strategy(
     when="two fine-tunes whose changes point in different directions, and whose size of change should be kept",
     reference="mergekit (no paper)",
     merge=merge,
+    ignores_base=without_deltas,
     options=(
         WEIGHTS,
         Option(

@@ -28,6 +28,7 @@ STRATEGY = Strategy(
     merge=merge,
     options=(Option("scale", "float", 1.0, "factor on the values"),),
     sides=(1, 1),
+    ignores_base=always,
     elementwise=always,
     symmetric=True,
 )

@@ -10,6 +10,7 @@ from strategies.contract import Context
 from strategies.contract import Option
 from strategies.contract import Options
 from strategies.contract import Strategy
+from strategies.contract import always
 from strategies.contract import no_cancelling_weights
 from strategies.messages import side_name
 from strategies.shared_options import POSITIVE_WEIGHTS
@@ -82,6 +83,7 @@ STRATEGY = Strategy(
     when="a few batches of each side's data are at hand: the best of the cheap methods for linear layers",
     reference="Jin et al. 2023, Dataless Knowledge Fusion (RegMean), arXiv:2212.09849",
     merge=merge,
+    ignores_base=always,
     options=(
         POSITIVE_WEIGHTS,
         Option("alpha", "float", 0.9, "factor on the Gram's off-diagonals", "[0, 1]"),

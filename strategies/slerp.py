@@ -10,6 +10,7 @@ from strategies.contract import Context
 from strategies.contract import Option
 from strategies.contract import Options
 from strategies.contract import Strategy
+from strategies.contract import without_deltas
 from strategies.shared_options import DELTAS
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ STRATEGY = Strategy(
     ),
     reference="Shoemake 1985, Animating rotation with quaternion curves",
     merge=merge,
+    ignores_base=without_deltas,
     options=(
         Option("t", "float", 0.5, "0 is ours, 1 is theirs, outside extrapolates"),
         DELTAS,

@@ -48,5 +48,5 @@ def _summary(
     everyone = tuple(range(len(sides)))
     narrowed = options_of_sides(strategy, options, everyone, len(sides))
     context, precision = replace(context, sides=everyone), compute_dtype(base, sides)
-    start = None if base is None else widened(base, precision, options, context)
+    start = None if base is None or strategy.ignores_base(narrowed) else widened(base, precision, options, context)
     return look.summary(start, [widened(side, precision, options, context) for side in sides], narrowed, context)

@@ -25,6 +25,7 @@ STRATEGY = Strategy(
     formula="R = X_1",
     when="ours is known to be right for these groups",
     merge=merge,
+    ignores_base=always,
     elementwise=always,
     selects="ours",
     cost="none: no value is read",

@@ -26,6 +26,7 @@ STRATEGY = Strategy(
     when="theirs is known to be right for these groups",
     merge=merge,
     sides=(2, None),
+    ignores_base=always,
     elementwise=always,
     selects="theirs",
     cost="none: no value is read",

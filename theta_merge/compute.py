@@ -99,9 +99,8 @@ class Computer:
         for group in groups:
             name = group.conflict.name
             everyone = tuple(range(len(group.conflict.sides)))
-            base = self._array(BASE, name) if _has(group, BASE) else None
             context = Context(name, sides=everyone, side_data=self._side_data(group, everyone))
-            yield context, base, [self._array(side, name) for side in everyone]
+            yield context, self._base(group), [self._array(side, name) for side in everyone]
 
     def _side_data(self, group: Computed, sides: Sequence[int]) -> tuple[torch.Tensor | None, ...]:
         kind = group.choice.strategy.side_data
@@ -147,29 +146,40 @@ class Computer:
         more = [version[common:] for version in versions if version is not None and len(version) == rows > common]
         return torch.cat([merged_rows, *(rest.to(merged_rows.dtype) for rest in more)])
 
-    def _versions(self, group: Computed) -> list[int]:
-        """Base and the sides that count, as numbers of :attr:`checkpoints`."""
-        return [BASE, *sides_of(group)]
-
     def _checkpoint(self, version: int) -> Checkpoint:
         found = self.checkpoints[version]
         assert found is not None
         return found
 
     def _whole(self, group: Computed) -> list[torch.Tensor | None]:
+        """Base and the sides that count."""
+        return [self._base(group), *(self._array(side, group.conflict.name) for side in sides_of(group))]
+
+    def _base(self, group: Computed) -> torch.Tensor | None:
         name = group.conflict.name
-        return [self._array(version, name) if _has(group, version) else None for version in self._versions(group)]
+        if group.conflict.base is None:
+            return None
+        if _reads_base(group):
+            return self._array(BASE, name)
+        return self._unread_base(group, self._checkpoint(BASE).manifest.groups[name].shape)
+
+    def _unread_base(self, group: Computed, shape: Sequence[int]) -> torch.Tensor | None:
+        """Base as its manifest has it: a tensor with a dtype but no values, for strategies that ignore them."""
+        if group.conflict.base is None:
+            return None
+        dtype = self._checkpoint(BASE).manifest.groups[group.conflict.name].dtype
+        return torch.empty(shape, dtype=torch_dtype(dtype), device="meta")
 
     def _slices(self, group: Computed, count: int) -> Iterator[tuple[list[torch.Tensor | None], Context]]:
         """Every version's next slice, and its place in the group."""
         name = group.conflict.name
-        present = [version for version in self._versions(group) if _has(group, version)]
+        read = [BASE, *sides_of(group)] if _reads_base(group) else sides_of(group)
         total = element_count(group.state.shape)
         offset = 0
-        for arrays in zip(*(values.slices(self._checkpoint(v), name, count) for v in present), strict=True):
+        for arrays in zip(*(values.slices(self._checkpoint(v), name, count) for v in read), strict=True):
             tensors: list[torch.Tensor | None] = [tensor_of(array) for array in arrays]
-            if BASE not in present:
-                tensors.insert(0, None)
+            if BASE not in read:
+                tensors.insert(0, self._unread_base(group, arrays[0].shape))
             yield tensors, Context(name, offset=offset, total=total)
             offset += len(arrays[0])
 
@@ -199,8 +209,9 @@ class Computer:
         return narrow
 
 
-def _has(group: Computed, version: int) -> bool:
-    return (group.conflict.base if version == BASE else group.conflict.sides[version]) is not None
+def _reads_base(group: Computed) -> bool:
+    """Whether the strategy is to see base's values."""
+    return group.conflict.base is not None and not group.choice.strategy.ignores_base(group.choice.options)
 
 
 def _in_slices(group: Computed) -> bool:

@@ -26,6 +26,7 @@ def test_everything_about_strategies_is_known_without_torch() -> None:
         "from strategies.contract import parse_options\n"
         "from strategies.registry import built_in_strategies\n"
         "for s in built_in_strategies(): s.survey(parse_options(s, {})); s.elementwise(parse_options(s, {}))\n"
+        "for s in built_in_strategies(): s.ignores_base(parse_options(s, {}))\n"
         "sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

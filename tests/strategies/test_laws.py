@@ -258,11 +258,42 @@ def test_the_order_of_groups_does_not_matter(strategy: Strategy, given_options: 
 
 @every_case
 def test_what_is_not_finite_is_refused_by_name(strategy: Strategy, given_options: dict[str, Any]) -> None:
-    for bad, where in product((float("nan"), float("inf"), -float("inf")), range(3)):
+    read = (1, 2) if strategy.ignores_base(parse_options(strategy, given_options)) else (0, 1, 2)
+    for bad, where in product((float("nan"), float("inf"), -float("inf")), read):
         given = [each.clone() for each in versions(0, (6, 8))]
         given[where][1, 1] = bad
         with pytest.raises(CannotMerge, match=r"block\.0\.weight.*(NaN|infinity|too large)"):
             merge(strategy, given_options, *given)
+
+
+@every_case
+def test_base_matters_unless_the_strategy_says_that_it_ignores_it(
+    strategy: Strategy, given_options: dict[str, Any]
+) -> None:
+    base, ours, theirs = versions(5, (6, 8))
+    here, elsewhere = (merge(strategy, given_options, start, ours, theirs) for start in (base, 2 * base))
+    assert same(here, elsewhere) == strategy.ignores_base(parse_options(strategy, given_options))
+
+
+@every_case
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_a_base_that_is_ignored_needs_no_values(
+    strategy: Strategy, given_options: dict[str, Any], dtype: torch.dtype
+) -> None:
+    options = parse_options(strategy, given_options)
+    if not strategy.ignores_base(options):
+        return
+    base, *sides = versions(6, (6, 8))
+    base = base.to(dtype)
+    data = tuple(side_data_for(strategy, side, i) for i, side in enumerate(sides))
+    context = Context("g", sides=(0, 1), side_data=data)
+
+    def result(start: Tensor) -> Tensor:
+        statistics = surveyed(strategy, options, lambda: [(context, start, sides)])
+        return merged(strategy, start, sides, options, replace(context, statistics=statistics))
+
+    assert result(base).dtype == dtype
+    assert same(result(base), result(base.to("meta")))
 
 
 @every_case

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
@@ -31,9 +32,9 @@ def store(tmp_path: Path) -> Store:
     return Store.at(tmp_path / "theta")
 
 
-def checkpoint(seed: int, store: Store) -> Manifest:
+def checkpoint(seed: int, store: Store, dtype: type[numpy.floating[Any]] = numpy.float32) -> Manifest:
     random = numpy.random.default_rng(seed)
-    arrays = {name: numpy.asarray(random.standard_normal(SHAPES[name]), numpy.float32) for name in NAMES}
+    arrays = {name: numpy.asarray(random.standard_normal(SHAPES[name]), dtype) for name in NAMES}
     source = BytesSource(save(arrays))
     return captured(source, identified(source), store)
 
@@ -88,3 +89,35 @@ def test_only_groups_in_conflict_are_read(store: Store, monkeypatch: pytest.Monk
     versions = Versions(base, (ours, quiet))
     settle.settled(versions, dict.fromkeys(versions.conflicts, choice("average", {}, 2)), store)
     assert set(read) == {"small", "scalar"}
+
+
+@pytest.mark.parametrize("dtype", [numpy.float16, numpy.float32, numpy.float64])
+@pytest.mark.parametrize(("strategy", "size"), [("average", 301 * 4), ("nearswap", 1 << 24), ("slerp", 1 << 24)])
+def test_values_of_base_that_do_not_matter_are_not_read(
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    strategy: str,
+    size: int,
+    dtype: type[numpy.floating[Any]],
+) -> None:
+    monkeypatch.setattr(compute, "chunk_length", lambda dtype, shape: size)
+    ours, theirs = checkpoint(1, store, numpy.float16), checkpoint(2, store)
+    roots = []
+    for place in (Store.at(tmp_path / "elsewhere"), store):
+        versions = Versions(checkpoint(0, place, dtype), (ours, theirs))
+        result = settle.settled(versions, dict.fromkeys(versions.conflicts, choice(strategy, {}, 2)), store)
+        assert not result.open
+        roots.append(result.manifest.root)
+    assert roots[0] == roots[1]
+
+
+@pytest.mark.parametrize(("strategy", "options"), [("task-arithmetic", {}), ("slerp", {"deltas": "true"})])
+def test_values_of_base_that_matter_and_are_missing_leave_the_conflict_open(
+    store: Store, tmp_path: Path, strategy: str, options: dict[str, object]
+) -> None:
+    base = checkpoint(0, Store.at(tmp_path / "elsewhere"))
+    versions = Versions(base, (checkpoint(1, store), checkpoint(2, store)))
+    choices = dict.fromkeys(versions.conflicts, choice(strategy, options, 2))
+    found = settle.settled(versions, choices, store)
+    assert {item.conflict.name for item in found.open} == set(versions.conflicts)

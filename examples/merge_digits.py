@@ -105,7 +105,7 @@ def accuracies(seed: int) -> dict[str, float]:
 def every_way() -> Iterator[tuple[Strategy, Given]]:
     """Every strategy that computes with its default options, and a few with others."""
     for strategy in built_in_strategies():
-        if not strategy.selects and strategy.sides[1] != 1:
+        if not strategy.selects and not strategy.products and strategy.sides[1] != 1:
             for given in ({}, *VARIANTS.get(strategy.name, ())):
                 yield strategy, given
 

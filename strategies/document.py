@@ -90,6 +90,8 @@ def _requirements(strategy: Strategy) -> Iterator[str]:
         yield {"fisher": "the diagonal Fisher of each side", "gram": "input Grams of each side"}[strategy.side_data]
     if strategy.seeded:
         yield "random draws from `seed`, group and side"
+    if strategy.products:
+        yield "the LoRA scale of each side, from its `adapter_config.json`"
 
 
 if __name__ == "__main__":

@@ -64,8 +64,10 @@ STRATEGY = Strategy(
         Option("factors", "choice", "svd", "best factors of a rank, or all factors stacked", choices=("svd", "stack")),
         Option("rank", "int", 0, "rank of the result with factors=svd; 0: that of ours", "[0, inf)"),
     ),
+    ignores_base=always,
     elementwise=always,
     check=no_cancelling_weights,
     symmetric=True,
+    products=True,
     cost="one QR of each factor and one small SVD",
 )

@@ -6,11 +6,13 @@ import warnings
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint
-from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 
 from strategies.contract import MergeError
 from strategies.contract import Strategy
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 ENTRY_POINTS = "theta.strategies"
 
@@ -49,6 +51,7 @@ BUILT_IN = {
     "arcee-fusion": "strategies.arcee_fusion",
     "fisher": "strategies.fisher",
     "regmean": "strategies.regmean",
+    "lora": "strategies.lora",
 }
 """Name to module; each module holds one object ``STRATEGY``."""
 
@@ -120,6 +123,9 @@ def _plain(name: str) -> str:
 
 
 def _plug_ins() -> tuple[EntryPoint, ...]:
+    # Here because every driver imports this module, few look for plug-ins, and it is slow to import.
+    from importlib.metadata import entry_points
+
     found = entry_points(group=ENTRY_POINTS)
     return tuple(sorted((p for p in found if _plain(p.name) not in BUILT_IN), key=lambda point: point.name))
 

@@ -17,7 +17,6 @@ from theta_merge.choices import Choice
 from theta_merge.decide import Decision
 from theta_merge.decide import side_name
 
-STRATEGY = "lora"
 CONFIG = "adapter_config.json"
 _FACTOR = re.compile(r"(?P<module>.+)\.lora_(?P<embedding>embedding_)?(?P<which>[AB])(?P<rest>(?:\..+)?)")
 
@@ -42,7 +41,7 @@ def paired(decisions: Sequence[Decision], choices: Mapping[str, Choice]) -> dict
     found = dict(choices)
     for name, one in choices.items():
         other = partner(name)
-        if one.strategy.name == STRATEGY and other in names and other is not None:
+        if one.strategy.products and other in names and other is not None:
             found[other] = one
     return found
 
@@ -55,7 +54,7 @@ def both_factors(refused: Mapping[str, str]) -> dict[str, str]:
 
 def is_factor(name: str, choice: Choice) -> bool:
     """Whether the strategy merges this group as a factor of a product."""
-    return choice.strategy.name == STRATEGY and partner(name) is not None
+    return choice.strategy.products and partner(name) is not None
 
 
 def factor_obstacle(factor: Decision) -> str | None:

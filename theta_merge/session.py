@@ -12,6 +12,8 @@ from dataclasses import replace
 from strategies.contract import MergeError
 from strategies.contract import Strategy
 from strategies.registry import built_in_strategies
+from theta_merge.adapters import factor_obstacle
+from theta_merge.adapters import is_factor
 from theta_merge.choices import Choice
 from theta_merge.choices import choice
 from theta_merge.choices import obstacle
@@ -76,7 +78,7 @@ class Session:
         """
         wanted = set(names)
         conflicts = [conflict for conflict in self.conflicts if conflict.name in wanted]
-        whys = {conflict.name: obstacle(one, conflict) if one else None for conflict in conflicts}
+        whys = {conflict.name: _obstacle(one, conflict) if one else None for conflict in conflicts}
         fitting = tuple(name for name, why in whys.items() if why is None)
         if not fitting:
             name, why = next(iter(whys.items()), (pattern or "", "no conflict has this name"))
@@ -124,7 +126,10 @@ def resumed(conflicts: Sequence[Decision], choices: Mapping[str, Choice]) -> Ses
 
 
 def strategies_for(conflicts: Sequence[Decision]) -> list[Strategy]:
-    """The built-in strategies that can settle each of these conflicts with their default options."""
+    """The built-in strategies that can settle each of these conflicts with their default options.
+
+    One that merges products is offered where there are factors; for other groups it is another strategy's twin.
+    """
     sides = len(conflicts[0].sides) if conflicts else 2
     found = []
     for strategy in built_in_strategies():
@@ -132,9 +137,15 @@ def strategies_for(conflicts: Sequence[Decision]) -> list[Strategy]:
             one = choice(strategy.name, {}, sides)
         except MergeError:
             continue
-        if all(obstacle(one, conflict) is None for conflict in conflicts):
+        if strategy.products and not any(is_factor(conflict.name, one) for conflict in conflicts):
+            continue
+        if all(_obstacle(one, conflict) is None for conflict in conflicts):
             found.append(strategy)
     return found
+
+
+def _obstacle(one: Choice, conflict: Decision) -> str | None:
+    return factor_obstacle(conflict) if is_factor(conflict.name, one) else obstacle(one, conflict)
 
 
 def _escaped(name: str) -> str:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from importlib.metadata import EntryPoint
 from types import ModuleType
 
@@ -15,7 +17,7 @@ from strategies.registry import strategy
 ISSUE = (
     "take-ours take-theirs take-base average fisher regmean slerp nuslerp multislerp karcher task-arithmetic ties "
     "dare-linear dare-ties della della-linear breadcrumbs breadcrumbs-ties sce ram ramplus model-stock nearswap "
-    "arcee-fusion passthrough magmax emr consensus pcb tsv iso-c iso-cts wudi ace"
+    "arcee-fusion passthrough magmax emr consensus pcb tsv iso-c iso-cts wudi ace lora"
 )
 
 PlugIn = Callable[[str, str], None]
@@ -27,7 +29,7 @@ def plug_in(monkeypatch: pytest.MonkeyPatch) -> PlugIn:
 
     def declare(name: str, value: str) -> None:
         points = (EntryPoint(name, value, registry.ENTRY_POINTS),)
-        monkeypatch.setattr(registry, "entry_points", lambda group: points if group == registry.ENTRY_POINTS else ())
+        monkeypatch.setattr(metadata, "entry_points", lambda group: points if group == registry.ENTRY_POINTS else ())
         registry.strategy.cache_clear()
 
     return declare
@@ -90,6 +92,12 @@ def test_other_packages_cannot_replace_a_built_in(plug_in: PlugIn, third_party: 
 def test_plug_ins_stay_unloaded_until_asked_for(plug_in: PlugIn) -> None:
     plug_in("broken", "no_such_package")
     assert strategy("ties").name == "ties"
+
+
+def test_built_ins_are_found_without_looking_at_what_is_installed() -> None:
+    program = "import sys; from strategies.registry import strategy; strategy('ties'); "
+    program += "sys.exit('importlib.metadata' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_a_broken_plug_in_is_left_out_of_the_list_with_a_warning(plug_in: PlugIn) -> None:

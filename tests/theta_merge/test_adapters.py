@@ -12,7 +12,6 @@ from safetensors.torch import load_file
 from safetensors.torch import save as saved
 from safetensors.torch import save_file
 
-from strategies import registry
 from strategies.lora import merged_factors
 from theta_checkpoint.layout import BytesSource
 from theta_merge import files
@@ -43,7 +42,6 @@ def save(folder: str, pair: Factors, alpha: float = 4.0, **config: object) -> No
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(registry.BUILT_IN, "lora", "strategies.lora")
 
 
 def merged(*options: str) -> Factors:

@@ -91,3 +91,12 @@ def test_only_strategies_that_fit_are_offered(session: Session) -> None:
         "take-theirs",
         "take-base",
     ]
+
+
+def test_products_are_offered_for_factors_of_any_rank_and_for_nothing_else(session: Session) -> None:
+    name = "q.lora_A.weight"
+    base, ours, theirs = (manifest({name: tensor(name, str(rank), shape=(rank, 3))}) for rank in (1, 2, 4))
+    factors = Session(tuple(decided_groups(base, [ours, theirs])))
+    assert "lora" in {strategy.name for strategy in strategies_for(factors.conflicts)}
+    assert "lora" not in {strategy.name for strategy in strategies_for(session.conflicts[:1])}
+    assert settled(factors.choose([name], choice("lora", {}, 2))) == {name: "lora"}

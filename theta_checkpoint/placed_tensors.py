@@ -25,19 +25,11 @@ _Named = TypeVar("_Named", Group, Alias, Value)
 
 
 @dataclass(frozen=True, slots=True)
-class Compressed:
-    """A storage whose bytes do not lie in the file as they are."""
-
-    text: str
-    """what to show in place of its values, such as a checksum"""
-
-
-@dataclass(frozen=True, slots=True)
 class Pickled:
     """What one pickle holds, and the storages that it may refer to by key."""
 
     entries: list[Entry]
-    storages: Mapping[str, Storage | Compressed]
+    storages: Mapping[str, Storage]
 
 
 def placed(pickles: Iterable[Pickled]) -> tuple[tuple[Group, ...], tuple[Alias, ...], tuple[Value, ...]]:
@@ -58,22 +50,17 @@ def placed(pickles: Iterable[Pickled]) -> tuple[tuple[Group, ...], tuple[Alias, 
             else:
                 values += _placed(entry, pickle.storages.get(entry.storage.key), views)
         for key, storage in pickle.storages.items():
-            if isinstance(storage, Storage):
-                more, tied = owned(storage, views[key]) if views[key] else (unreferenced(storage), [])
-                groups += more
-                aliases += tied
+            more, tied = owned(storage, views[key]) if views[key] else (unreferenced(storage), [])
+            groups += more
+            aliases += tied
     return _sorted(groups), _sorted(aliases), _sorted(values)
 
 
-def _placed(
-    tensor: PickledTensor, storage: Storage | Compressed | None, views: dict[str, list[TensorView]]
-) -> list[Value]:
+def _placed(tensor: PickledTensor, storage: Storage | None, views: dict[str, list[TensorView]]) -> list[Value]:
     """Adds the tensor to the views of its storage; the values that say what a view cannot."""
     described = f"{tensor.type}[{','.join(map(str, tensor.shape))}]"
     if storage is None:
         raise DamagedCheckpoint(f"storage {tensor.storage.key!r} of tensor {tensor.name[:200]!r} is missing")
-    if isinstance(storage, Compressed):
-        return [Value(tensor.name, f"{json.dumps(described)[1:-1]} {storage.text}")]
     if tensor.dtype:
         view = TensorView(tensor.name, tensor.dtype, tensor.shape, tensor.strides, tensor.offset)
     else:

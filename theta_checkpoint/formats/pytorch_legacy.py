@@ -17,7 +17,6 @@ from theta_checkpoint.pickled_tensors import PickledTensor
 from theta_checkpoint.pickled_tensors import dtype_of
 from theta_checkpoint.pickled_tensors import entries
 from theta_checkpoint.pickled_tensors import storage_key
-from theta_checkpoint.placed_tensors import Compressed
 from theta_checkpoint.placed_tensors import Pickled
 from theta_checkpoint.placed_tensors import placed
 from theta_checkpoint.storages import Storage
@@ -45,11 +44,11 @@ def layout(source: Source) -> Layout:
     return Layout(NAME, groups, aliases, values)
 
 
-def _storages(source: Source, position: int, keys: object, kinds: Mapping[str, str]) -> dict[str, Storage | Compressed]:
+def _storages(source: Source, position: int, keys: object, kinds: Mapping[str, str]) -> dict[str, Storage]:
     """The storages from ``position`` to the end of the file: a number of elements, then their bytes."""
     if not isinstance(keys, list):
         raise DamagedCheckpoint("it has no list of storages")
-    found: dict[str, Storage | Compressed] = {}
+    found: dict[str, Storage] = {}
     for key in map(storage_key, keys):
         numel = source.read(position, 8)
         dtype = dtype_of(kinds.get(key, ""))

@@ -26,7 +26,6 @@ from theta_checkpoint.new_structure import BlankView
 from theta_checkpoint.new_structure import json_value
 from theta_checkpoint.new_zip import archive
 from theta_checkpoint.pickled_tensors import entries
-from theta_checkpoint.placed_tensors import Compressed
 from theta_checkpoint.placed_tensors import Pickled
 from theta_checkpoint.placed_tensors import placed
 from theta_checkpoint.skeleton import Hole
@@ -41,8 +40,6 @@ NAME = "pytorch-zip"
 TITLE = "a PyTorch zip archive"
 MAX_PICKLE = 1 << 28
 """bytes of a pickle: a state dict of a million tensors needs half of it"""
-MAX_COMPRESSED = 1 << 20
-"""bytes of compressed storages, which stay in the skeleton"""
 
 
 def layout(source: Source) -> Layout:
@@ -87,18 +84,14 @@ def _pickled(source: Source, by_name: dict[str, Record], root: str, kind: str) -
     return Pickled(listed, _storages([record for name, record in by_name.items() if name.startswith(prefix)], prefix))
 
 
-def _storages(stored: Iterable[Record], prefix: str) -> dict[str, Storage | Compressed]:
-    found: dict[str, Storage | Compressed] = {}
-    compressed = 0
+def _storages(stored: Iterable[Record], prefix: str) -> dict[str, Storage]:
+    found = {}
     for record in stored:
+        # As a part of the skeleton it would follow one side of a merge, and the other's values be lost.
+        if record.method != STORED:
+            raise DamagedCheckpoint("its tensors are compressed; save it with torch.save to see them")
         key = record.name.removeprefix(prefix)
-        if record.method == STORED:
-            found[key] = Storage(key, record.start, record.length)
-        else:
-            compressed += record.length
-            found[key] = Compressed(f"compressed crc32:{record.crc:08x}")
-    if compressed > MAX_COMPRESSED:
-        raise DamagedCheckpoint("its tensors are compressed")
+        found[key] = Storage(key, record.start, record.length)
     return found
 
 

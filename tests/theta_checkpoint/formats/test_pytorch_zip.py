@@ -104,17 +104,10 @@ def test_a_deflated_pickle_is_read() -> None:
     assert [group.name for group in layout(out.getvalue()).groups] == ["a"]
 
 
-def test_compressed_tensors_stay_in_the_skeleton() -> None:
+def test_compressed_tensors_are_opaque_so_that_no_merge_loses_those_of_one_side() -> None:
     found = layout(repacked(saved({"a": torch.ones(9)}), {}, zipfile.ZIP_DEFLATED))
-    assert found.groups == ()
-    assert found.values[0].text.startswith("FloatStorage[9] compressed crc32:")
-
-
-def test_many_compressed_tensors_are_opaque() -> None:
-    noise = torch.randint(0, 256, (1 << 21,), dtype=torch.uint8)
-    found = layout(repacked(saved({"a": noise}), {}, zipfile.ZIP_DEFLATED))
     assert found.format == "opaque"
-    assert found.warning == "claims to be a PyTorch zip archive, but its tensors are compressed"
+    assert "its tensors are compressed" in str(found.warning)
 
 
 @pytest.mark.parametrize(

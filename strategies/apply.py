@@ -21,11 +21,7 @@ from strategies.contract import Options
 from strategies.contract import Strategy
 from strategies.contract import check_sides
 from strategies.contract import options_of_sides
-
-PIECE = 7 * 4096
-"""Elements of an elementwise merge computed at a time: everything between reading and writing stays in cache, and torch
-does not start its own threads (it does from 32768), whose barriers cost a busy machine far more than they gain. Work on
-several groups at once instead; everything here may be called from several threads."""
+from strategies.pieces import PIECE
 
 
 def changed_sides(base: object | None, sides: Sequence[object]) -> tuple[int, ...]:

@@ -10,16 +10,14 @@ from strategies.selection import kept_count
 from strategies.selection import largest
 
 
-def trimmed(change: Tensor, density: float) -> Tensor:
-    """The change with only its largest magnitudes left."""
-    if density >= 1:
-        return change
-    return torch.where(largest(change.abs(), kept_count(density, change.numel())), change, 0.0)
+def largest_share(change: Tensor, density: float) -> Tensor:
+    """A mask of the largest magnitudes, ``density`` of all."""
+    return largest(change.abs(), kept_count(density, change.numel()))
 
 
-def trimmed_at(change: Tensor, limit: float) -> Tensor:
-    """The change with only magnitudes of ``limit`` and more left, compared in float32."""
-    return torch.where(change.abs().float() >= limit, change, 0.0)
+def at_least(change: Tensor, limit: float) -> Tensor:
+    """A mask of the magnitudes of ``limit`` and more, compared in float32."""
+    return change.abs().float() >= limit
 
 
 def without_outliers(change: Tensor, density: float, gamma: float) -> Tensor:

@@ -24,16 +24,32 @@ if TYPE_CHECKING:
 
 def delta(deltas: Sequence[Tensor], options: Options, context: Context) -> Tensor:
     """The mean of the trimmed changes that have the elected sign."""
-    from strategies.election import agreed
-    from strategies.sparsification import trimmed
-    from strategies.sparsification import trimmed_at
+    import torch
 
-    if options["scope"] == "model" and not keeps_all(options):
+    from strategies.election import agreed
+    from strategies.pieces import in_pieces
+
+    if keeps_all(options):
+        return agreed(deltas, deltas, options)
+
+    def elected(*changes_and_masks: Tensor) -> Tensor:
+        changes, masks = changes_and_masks[: len(deltas)], changes_and_masks[len(deltas) :]
+        kept = [torch.where(mask, change, 0.0) for change, mask in zip(changes, masks, strict=True)]
+        return agreed(changes, kept, options)
+
+    masks = _masks(deltas, options, context)
+    return elected(*deltas, *masks) if options["rescale"] == "l1" else in_pieces(elected, *deltas, *masks)
+
+
+def _masks(deltas: Sequence[Tensor], options: Options, context: Context) -> list[Tensor]:
+    """Which values of each change are kept."""
+    from strategies.sparsification import at_least
+    from strategies.sparsification import largest_share
+
+    if options["scope"] == "model":
         limits = [context.statistics["trim"][side][0] for side in context.sides]
-        kept = [trimmed_at(change, limit) for change, limit in zip(deltas, limits, strict=True)]
-    else:
-        kept = [trimmed(change, share) for change, share in zip(deltas, options["density"], strict=True)]
-    return agreed(deltas, kept, options)
+        return [at_least(change, limit) for change, limit in zip(deltas, limits, strict=True)]
+    return [largest_share(change, share) for change, share in zip(deltas, options["density"], strict=True)]
 
 
 def keeps_all(options: Options) -> bool:

@@ -21,17 +21,18 @@ class NeitherRevisionNorPath(Failure):
 def changed_files(repository: Repository, arguments: Sequence[str], staged: bool = False) -> list[FileChange]:
     """The checkpoints that `git diff ARGUMENTS` would show: revisions, then paths from the current folder.
 
-    Raises NeitherRevisionNorPath, and GitFailed where git does not understand them.
+    Raises NotARepository, NeitherRevisionNorPath, and GitFailed where git does not understand them.
     """
+    top = repository.top
     revisions, paths = _parted(repository, arguments)
     options = ["--cached"] if staged else []
     listed = repository.output(
         "diff", "--raw", "-z", "--no-abbrev", "--find-renames", "--no-relative", *options, *revisions, "--", *paths
     )
-    found = list(_changes(os.fsdecode(listed), str(repository.top)))
+    found = list(_changes(os.fsdecode(listed), str(top)))
     if not found:
         _check_paths(repository, paths)
-    drivers = attribute(Repository(repository.top), "diff", {change.new_path for change in found})
+    drivers = attribute(Repository(top), "diff", {change.new_path for change in found})
     return [change for change in found if drivers.get(change.new_path) == "theta"]
 
 

@@ -45,30 +45,35 @@ class Repository:
     @cached_property
     def git_dir(self) -> Path:
         """This worktree's own git folder."""
-        return self._dirs[0]
+        return Path(self._place("--absolute-git-dir"))
 
     @cached_property
     def common_dir(self) -> Path:
         """The git folder that all worktrees share."""
-        return self._dirs[1]
+        return (self.folder / self._place("--git-common-dir")).absolute()
 
     @cached_property
     def top(self) -> Path:
-        """The root of the working tree; fails in a bare repository."""
-        return Path(self.line("rev-parse", "--show-toplevel"))
+        """The root of the working tree; raises :class:`NotARepository` in a bare repository."""
+        _ = self.common_dir
+        return Path(self._place("--show-toplevel"))
 
     @cached_property
     def theta_dir(self) -> Path:
         """The folder that is ours."""
         return self.common_dir / "theta"
 
-    @cached_property
-    def _dirs(self) -> tuple[Path, Path]:
-        done = self.finished("rev-parse", "--absolute-git-dir", "--git-common-dir")
+    def _place(self, question: str) -> str:
+        """What rev-parse answers: asked one at a time, since a path may hold a newline."""
+        done = self.finished("rev-parse", question)
+        words = done.stderr.decode(errors="replace")
+        if done.returncode and "safe.directory" in words:
+            raise GitFailed(("rev-parse", question), words)
+        if done.returncode and question == "--show-toplevel":
+            raise NotARepository(f"{self.folder.absolute()} has no working tree; type this in a clone that has one")
         if done.returncode:
             raise NotARepository(f"{self.folder.absolute()} is not inside a git repository; begin with: git init")
-        git_dir, common_dir = done.stdout.decode(errors="surrogateescape").splitlines()
-        return Path(git_dir), (self.folder / common_dir).absolute()
+        return done.stdout.decode(errors="surrogateescape").removesuffix("\n")
 
     def blob(self, name: str) -> bytes | None:
         """The content of a blob named by object id or ``REV:PATH`` or ``:PATH``; None if there is none."""

@@ -25,6 +25,7 @@ def configure(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Send the objects that the remote lacks; the commits themselves go with git push."""
     repository = Repository()
+    _ = repository.common_dir
     name = args.remote or remotes.default(repository)
     if name is None:
         raise NoRemote("there is no remote to send to; to name one, type: git remote add origin URL")

@@ -89,11 +89,13 @@ def _step(record: str) -> Step | None:
 
 
 def blob_at(repository: Repository, revision: str, path: str) -> str:
-    """The blob of a path, relative to the current folder, in a revision. Raises NoSuchVersion."""
-    done = repository.finished("rev-parse", "--quiet", "--verify", "--end-of-options", f"{revision}:./{path}")
-    if done.returncode:
-        raise NoSuchVersion(f"{revision} holds no {path}; `git theta ls-files` lists the checkpoints")
-    return done.stdout.decode().strip()
+    """The blob of a path, as seen from the current folder or from the root, in a revision. Raises NoSuchVersion."""
+    # from the root as well: git reads REV:PATH so, and a bare repository has no current folder
+    for name in (f"{revision}:./{path}", f"{revision}:{path}"):
+        done = repository.finished("rev-parse", "--quiet", "--verify", "--end-of-options", name)
+        if not done.returncode:
+            return done.stdout.decode().strip()
+    raise NoSuchVersion(f"{revision} holds no {path}; `git theta ls-files` lists the checkpoints")
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,6 +189,17 @@ def test_show_lists_groups_and_looks_into_one(model: Weights, run: Run) -> None:
         run("show", PATH, "nothing")
 
 
+def test_a_path_of_a_revision_is_read_from_the_root_as_git_does_too(
+    model: Weights, run: Run, tmp_path: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder := Path("folder")).mkdir()
+    monkeypatch.chdir(folder)
+    assert run("show", f"HEAD:{PATH}").startswith("format safetensors\n")
+    git("clone", "--quiet", "--bare", "..", str(tmp_path / "bare"))
+    monkeypatch.chdir(tmp_path / "bare")
+    assert run("show", f"HEAD:{PATH}").startswith("format safetensors\n")
+
+
 def test_show_without_objects_tells_what_is_known(model: Weights, run: Run) -> None:
     for path in Path(".git/theta/objects").rglob("*"):
         if path.is_file() and path.stat().st_size > 2500:

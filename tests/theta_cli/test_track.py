@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from theta_cli.commands.add import NoSuchFile
 from theta_cli.main import run
 from theta_cli.tracking import Claimed
 from theta_cli.tracking import NotTrackable
@@ -137,6 +138,30 @@ def test_untracking_what_is_not_tracked_is_no_error(repo: Path, capsys: pytest.C
     assert run("untrack", ["*.bin"]) == 0
     assert capsys.readouterr().out == "*.bin was not tracked here\n"
     assert _attributes(repo) == before
+
+
+def test_add_of_a_file_that_is_not_there_tracks_nothing(empty_repo: Path) -> None:
+    with pytest.raises(NoSuchFile, match=r"nowhere\.pt: no such file"):
+        run("add", ["nowhere.pt"])
+    assert not (empty_repo / ".gitattributes").exists()
+
+
+def test_add_takes_a_pattern_as_git_add_does(empty_repo: Path, git: Git) -> None:
+    (empty_repo / "model.pt").write_bytes(b"bytes")
+    assert run("add", ["*.pt"]) == 0
+    assert git("cat-file", "blob", ":model.pt").startswith("theta 1\n")
+
+
+def test_a_repository_in_a_folder_with_a_newline_in_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, git: Git
+) -> None:
+    folder = tmp_path / "two\nlines"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    git("init", "--quiet")
+    (folder / "model.pt").write_bytes(b"bytes")
+    assert run("add", ["model.pt"]) == 0
+    assert git("cat-file", "blob", ":model.pt").startswith("theta 1\n")
 
 
 def test_add_tracks_and_adds(empty_repo: Path, git: Git) -> None:

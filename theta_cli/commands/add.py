@@ -6,6 +6,7 @@ import os
 import subprocess
 from argparse import ArgumentParser
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 from theta_checkpoint.failure import Failure
@@ -21,6 +22,10 @@ UPDATE_TYPES = ("low-rank", "sparse", "ia3", "lora")
 
 class CannotUpdate(Failure):
     """There is nothing that could be updated, or something would be lost."""
+
+
+class NoSuchFile(Failure):
+    """A path with nothing there."""
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -45,12 +50,20 @@ def run(args: Namespace) -> int:
         return _update(repository, args)
     filters = attributes.filters(repository, args.paths)
     fresh = [path for path in args.paths if filters.get(path) != "theta"]
+    _check_present(repository, fresh)
     for one in tracking.track(repository, fresh) if fresh else []:
         print(f"tracking {one.pattern}")
     if installed := installation.installed_if_needed(repository):
         print(f"installed theta in {installed} (local)")
     done = subprocess.run(["git", "add", "--", *([".gitattributes"] if fresh else []), *args.paths], check=False)
     return done.returncode
+
+
+def _check_present(repository: Repository, paths: Sequence[str]) -> None:
+    """That a slip of the pen leaves no line in .gitattributes."""
+    for path in paths:
+        if not os.path.lexists(path) and not repository.output("ls-files", "--cached", "--others", "--", path):
+            raise NoSuchFile(f"{path}: no such file; to track what will come, type: git theta track {path}")
 
 
 def _update(repository: Repository, args: Namespace) -> int:

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 
 from theta_checkpoint.failure import Failure
 from theta_cli import __version__
@@ -22,6 +23,7 @@ USAGE = "usage: git theta [--version] [-h] VERB [ARGUMENTS]"
 
 def main() -> int:
     """Run the command line; returns the exit code."""
+    _never_fail_to_print()
     match sys.argv[1:]:
         case ["--version", *_]:
             print(f"git-theta version {__version__}")
@@ -59,9 +61,25 @@ def run(verb: str, arguments: Sequence[str]) -> int:
     summary = summaries()[verb]
     parser = ArgumentParser(prog=f"git theta {verb}", description=f"{summary[0].upper()}{summary[1:]}.")
     module.configure(parser)
-    code: int = module.run(parser.parse_intermixed_args(arguments))
+    code: int = module.run(parser.parse_intermixed_args(_without_separator(arguments)))
     sys.stdout.flush()
     return code
+
+
+def _without_separator(arguments: Sequence[str]) -> list[str]:
+    """What follows ``--`` as paths that no one takes for options: mixed parsing forgets a ``--`` that comes first."""
+    if "--" not in arguments:
+        return list(arguments)
+    at = arguments.index("--")
+    paths = (f"./{path}" if path.startswith("-") else path for path in arguments[at + 1 :])
+    return [*arguments[:at], *paths]
+
+
+def _never_fail_to_print() -> None:
+    """File names may be any bytes, and a terminal may know no more than ASCII."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _guarded(verb: str, arguments: Sequence[str]) -> int:

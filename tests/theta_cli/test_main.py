@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +17,8 @@ from theta_cli import main
 from theta_cli.verbs import PLUMBING
 from theta_cli.verbs import module_of
 from theta_cli.verbs import summaries
+
+Git = Callable[..., str]
 
 
 def _git_theta(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
@@ -68,12 +72,37 @@ def test_wrong_arguments_are_wrong_usage(repo: Path) -> None:
     assert _git_theta("track", "--no-such-option").returncode == 2
 
 
-def test_outside_of_a_repository_a_verb_says_what_to_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "arguments", [["track", "x.pt"], ["status"], ["ls-files"], ["pull"], ["resolve"], ["fsck"], ["diff"], ["push"]]
+)
+def test_outside_of_a_repository_a_verb_says_what_to_type(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    done = _git_theta("track", "x.pt")
+    done = _git_theta(*arguments)
     assert done.returncode == 1
-    assert done.stderr.startswith("theta: ")
-    assert "Traceback" not in done.stderr
+    assert done.stderr == f"theta: {tmp_path} is not inside a git repository; begin with: git init\n"
+
+
+def test_a_bare_repository_is_no_place_for_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, git: Git) -> None:
+    monkeypatch.chdir(tmp_path)
+    git("init", "--quiet", "--bare")
+    assert "has no working tree" in _git_theta("status").stderr
+
+
+def test_what_follows_two_dashes_is_never_an_option(repo: Path) -> None:
+    (repo / "-x.pt").write_bytes(b"bytes")
+    assert _git_theta("add", "--", "-x.pt").returncode == 0
+    assert _git_theta("status", "--json", "--", "-x.pt").returncode == 0
+
+
+def test_any_name_can_be_printed_to_any_terminal(repo: Path, git: Git) -> None:
+    (repo / "\u00fc\udcff.pt").write_bytes(b"bytes")
+    git("add", ".")
+    for encoding, shown in {"ascii": "\\xfc\\udcff.pt", "utf-8": "\u00fc\\udcff.pt"}.items():
+        environment = {**os.environ, "PYTHONIOENCODING": f"{encoding}:strict"}
+        done = subprocess.run(["git", "theta", "ls-files"], env=environment, capture_output=True, check=True)
+        assert done.stdout.decode().startswith(f"{shown}  opaque")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from argparse import Namespace
 from theta_cli.json_output import add_json_option
 from theta_cli.json_output import print_json
 from theta_git.repository import Repository
+from theta_merge.choices import choice
+from theta_merge.choices import options_of
 from theta_merge.dry_run import dry_run
 from theta_merge.report import described_conflict
 from theta_merge.report import outcome_json
@@ -52,6 +54,7 @@ def _exported(args: Namespace) -> dict[str, str]:
     given(args.strategy, args.options, args.recipe)
     exported = {}
     if args.strategy:
+        choice(args.strategy, options_of(args.options), len(args.branches) + 1)
         exported = {STRATEGY: args.strategy, OPTIONS: shlex.join(args.options)}
     if args.recipe:
         exported[RECIPE] = os.path.abspath(args.recipe)

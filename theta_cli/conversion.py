@@ -35,6 +35,9 @@ _MAX_POINTER = 1024
 """bytes; as git-lfs has it"""
 
 
+_NO_FILTER = "!filter !diff !merge !text"
+
+
 class LfsObjectMissing(Failure):
     """A git-lfs pointer whose file is not here."""
 
@@ -128,15 +131,18 @@ def attributes_with(repository: Repository, patterns: Sequence[str], line: str |
 
 
 def attributes_text(text: str, patterns: Sequence[str], line: str | None) -> str:
-    """An attributes file in which the patterns have the attributes ``line``, or no filter at all."""
+    """An attributes file in which the patterns have the attributes ``line``, or no filter at all.
+
+    Files that were tracked by a line with another pattern lose its attributes by one of their own.
+    """
     names = {attributes.written(pattern) for pattern in patterns}
-    kept = [one for one in text.splitlines() if not (one.split()[:1] and one.split()[0] in names and "filter=" in one)]
+    lines = text.splitlines()
+    own = [one for one in lines if one.split()[:1] and one.split()[0] in names and "filter=" in one]
+    kept = [one for one in lines if one not in own]
+    others = not own and any("filter=theta" in one for one in kept)
+    line = line or (_NO_FILTER if others else None)
     added = [f"{name} {line}" for name in sorted(names)] if line else []
     return "".join(f"{one}\n" for one in [*kept, *added])
-
-
-def _matches(path: str, pattern: str) -> bool:
-    return fnmatchcase(path if "/" in pattern else os.path.basename(path), pattern)
 
 
 def _lfs_file(conversion: Conversion, path: str, oid: str) -> BinaryIO:

@@ -107,6 +107,19 @@ def test_back_to_plain_files_in_a_new_commit(plain: Path, git: Git) -> None:
     assert git("status", "--porcelain") == ""
 
 
+@pytest.mark.parametrize("options", [[], ["--everything"]])
+def test_back_to_plain_files_by_another_pattern_than_they_were_tracked_by(
+    options: list[str], plain: Path, git: Git
+) -> None:
+    before = git("rev-parse", "HEAD:m.safetensors")
+    run("migrate", [*options, "m.safetensors"])
+    run("export", [*options, "--to", "plain", "*.safetensors"])
+    assert git("rev-parse", "HEAD:m.safetensors") == before
+    (plain / "m.safetensors").touch()
+    assert git("status", "--porcelain") == ""
+    assert git("check-attr", "filter", "m.safetensors") == "m.safetensors: filter: unspecified\n"
+
+
 def test_uncommitted_changes_stop_it(plain: Path, git: Git) -> None:
     save(plain / "m.safetensors", a=77.0)
     for options in ([], ["--everything"]):

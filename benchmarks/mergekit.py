@@ -19,6 +19,8 @@ from models import write_safetensors
 
 TARGETS = {"ties": ("0.10", "0.4"), "average": ("0.35", "")}
 MERGEKIT_NAMES = {"average": "linear"}
+OPTIONS = {"ties": ["-X", "density=0.5"], "average": []}
+"""as in the configuration that mergekit is given"""
 
 
 def made_models(folder: Path) -> dict[str, Path]:
@@ -30,7 +32,7 @@ def made_models(folder: Path) -> dict[str, Path]:
 
 def theta_command(strategy: str, models: dict[str, Path], out: Path) -> list[str]:
     program = str(Path(sys.executable).with_name("theta-merge"))
-    return [program, *map(str, models.values()), "-o", str(out), "--strategy", strategy]
+    return [program, *map(str, models.values()), "-o", str(out), "--strategy", strategy, *OPTIONS[strategy]]
 
 
 def mergekit_command(program: str, strategy: str, models: dict[str, Path], out: Path) -> list[str]:

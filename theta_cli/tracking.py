@@ -68,7 +68,7 @@ def pattern_of(argument: str) -> str:
     if not argument.strip("/"):
         raise NotTrackable(f"{argument!r} is no pattern")
     pattern = attributes.literal(_relative(argument)) if os.path.lexists(argument) else argument.removeprefix("./")
-    if pattern.startswith(("../", "/")) and os.path.lexists(argument):
+    if pattern.startswith("../") or (pattern.startswith("/") and os.path.lexists(argument)):
         raise NotTrackable(f"{argument} is outside of this folder; run git theta track where it is")
     if os.path.isdir(argument):
         raise NotTrackable(f"{argument} is a folder; track the files in it, for example '{pattern}/*.pt'")

@@ -77,6 +77,8 @@ def test_the_attributes_are_those_of_the_current_folder(
     assert _attributes(empty_repo / "models") == f"small/m.pt {LINE}\n".encode()
     with pytest.raises(NotTrackable, match="outside of this folder"):
         run("track", ["../.git/config"])
+    with pytest.raises(NotTrackable, match="outside of this folder"):
+        run("track", ["../*.pt"])
 
 
 @pytest.mark.parametrize("pattern", [".gitattributes", ".gitignore", "*", ".git*", "sub/.gitmodules"])

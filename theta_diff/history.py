@@ -33,6 +33,10 @@ class NoSuchVersion(Failure):
     """A revision that does not hold the file."""
 
 
+class NoSuchGroup(Failure):
+    """A pattern that matches no group of any version."""
+
+
 @dataclass(frozen=True, slots=True)
 class Commit:
     """A commit that changed a file."""
@@ -108,7 +112,10 @@ class Version:
 
 
 def versions(repository: Repository, oids: Iterable[str | None], pattern: str = "*") -> dict[str | None, Version]:
-    """The groups whose name matches, of every manifest among the blobs; a blob that is none has no groups."""
+    """The groups whose name matches, of every manifest among the blobs; a blob that is none has no groups.
+
+    Raises NoSuchGroup where a pattern matches in none of them.
+    """
     wanted = dict.fromkeys(oid for oid in oids if oid)
     empty = Version({}, None)
     found: dict[str | None, Version] = {None: empty, **dict.fromkeys(wanted, empty)}
@@ -118,6 +125,8 @@ def versions(repository: Repository, oids: Iterable[str | None], pattern: str = 
             tensors = named_tensors(manifest)
             chosen = {name: tensors[name] for name in tensors if pattern == "*" or fnmatchcase(name, pattern)}
             found[oid] = Version(chosen, manifest.sketches)
+    if pattern != "*" and not any(version.groups for version in found.values()):
+        raise NoSuchGroup(f"no group is named like {pattern!r}; to list them, type: git theta show PATH")
     return found
 
 

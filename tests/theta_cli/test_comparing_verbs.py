@@ -158,6 +158,13 @@ def test_log_names_the_commits_that_changed_a_group(model: Weights, run: Run, gi
     assert commit["modified"][0]["nans"] == [0, 1]
 
 
+@pytest.mark.parametrize("words", [["log", PATH, "no*"], ["blame", PATH, "no*"],
+                                   ["compare", "--group", "no*", PATH, "HEAD", "HEAD~1"]])  # fmt: skip
+def test_a_pattern_that_matches_no_group_is_told(words: list[str], model: Weights, run: Run) -> None:
+    with pytest.raises(Failure, match=r"no group is named like 'no\*'"):
+        run(*words)
+
+
 def test_blame_names_the_last_commit_of_each_group(model: Weights, run: Run, git: Git) -> None:
     tuned, first = git("log", "--format=%H").split()
     lines = run("blame", PATH).splitlines()

@@ -102,6 +102,17 @@ def test_status_tells_of_a_file_added_without_the_filter(empty_repo: Path, git: 
     assert "not a manifest: added before it was tracked; type: git add --renormalize ." in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("name", "typed"), [("a b.pt", "'../a b.pt'"), ("folder/-x.pt", "./-x.pt")])
+def test_status_names_paths_as_they_can_be_typed_here(
+    name: str, typed: str, repo: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    (repo / "folder").mkdir()
+    (repo / name).write_bytes(b"bytes")
+    monkeypatch.chdir(repo / "folder")
+    run("status", [])
+    assert f"{name}\n    not added; type: git add {typed}\n" in capsys.readouterr().out
+
+
 def test_ls_files_tells_groups_sizes_and_presence(committed: Path, capsys: Printed) -> None:
     run("ls-files", ["one.safetensors"])
     assert capsys.readouterr().out == (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from argparse import ArgumentParser
 from argparse import Namespace
 from collections.abc import Iterator
@@ -53,7 +55,7 @@ def run(args: Namespace) -> int:
     if args.json:
         print_json({"checkpoints": [_facts(state) for state in found], "unadded": fresh, "problems": problems})
     else:
-        _print(found, fresh, problems)
+        _print(repository, found, fresh, problems)
     return 1 if problems else 0
 
 
@@ -72,7 +74,7 @@ def states(repository: Repository, paths: list[str]) -> Iterator[State]:
 
 def _state(repository: Repository, entry: Tracked, manifests: Mapping[str, Manifest], changed: bool) -> State:
     if entry.unmerged:
-        return State(entry.path, (f"unmerged; type: git theta resolve {entry.path}",))
+        return State(entry.path, (f"unmerged; type: git theta resolve {_typed(repository, entry.path)}",))
     head, index = manifests.get(entry.head or ""), manifests.get(entry.index or "")
     staged = compared(head, index) if entry.head != entry.index else None
     if entry.index and not index:
@@ -89,17 +91,23 @@ def _state(repository: Repository, entry: Tracked, manifests: Mapping[str, Manif
     )
 
 
-def _print(found: list[State], fresh: list[str], problems: list[str]) -> None:
+def _print(repository: Repository, found: list[State], fresh: list[str], problems: list[str]) -> None:
     for state in found:
         print(state.path)
         for line in _lines(state):
             print(f"    {line}")
     for path in fresh:
-        print(f"{path}\n    not added; type: git add {path}")
+        print(f"{path}\n    not added; type: git add {_typed(repository, path)}")
     if not found and not fresh:
         print("no checkpoints; to have some, type: git theta track PATTERN")
     for problem in problems:
         print(f"problem: {problem}")
+
+
+def _typed(repository: Repository, path: str) -> str:
+    """A path as a shell wants it, from the current folder."""
+    name = os.path.relpath(repository.top / path, os.path.realpath("."))
+    return shlex.quote(f"./{name}" if name.startswith("-") else name)
 
 
 def _lines(state: State) -> Iterator[str]:

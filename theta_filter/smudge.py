@@ -11,10 +11,10 @@ from blake3 import blake3
 from theta_checkpoint.manifest import BadManifest
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import is_manifest
-from theta_checkpoint.manifest import object_ids
 from theta_checkpoint.manifest import parse
 from theta_filter.clone import Clone
 from theta_store.checkpoint import StoredCheckpoint
+from theta_store.presence import missing_text
 from theta_store.restore import restored
 
 
@@ -39,26 +39,15 @@ def smudged(content: bytes, clone: Clone) -> Smudged:
         manifest = parse(content)
     except BadManifest as error:
         return Smudged([content], f"a damaged manifest, left as it is ({error})")
-    missing = [oid for oid in object_ids(content) if oid != manifest.sketches and not clone.store.objects.has(oid)]
-    if missing:
-        return Smudged([content], _missing_message(manifest, set(missing)))
-    return Smudged(_remembered(content, restored(StoredCheckpoint(manifest, clone.store.objects)), clone))
+    if missing := missing_text(manifest, clone.store.objects):
+        return Smudged([content], f"{missing} are not here; the file holds its manifest until you type: git theta pull")
+    return Smudged(_remembered(content, manifest, clone))
 
 
-def _remembered(content: bytes, pieces: Iterator[bytes], clone: Clone) -> Iterator[bytes]:
-    """The pieces; after the last one, clean will know them again."""
+def _remembered(content: bytes, manifest: Manifest, clone: Clone) -> Iterator[bytes]:
+    """The file, piece by piece; after the last one, clean will know it again."""
     hasher = blake3()
-    for piece in pieces:
+    for piece in restored(StoredCheckpoint(manifest, clone.store.objects)):
         hasher.update(piece)
         yield piece
-    clone.store.registry.remember(manifests=[(hasher.hexdigest(), content)], recipes=parse(content).recipes.values())
-
-
-def _missing_message(manifest: Manifest, missing: set[str]) -> str:
-    groups = [
-        name
-        for name, tensor in sorted(manifest.groups.items())
-        if tensor.digest in manifest.recipes and missing.intersection(manifest.recipes[tensor.digest].oids)
-    ]
-    what = f"group {groups[0]}" + (f" and {len(groups) - 1} more" if len(groups) > 1 else "") if groups else "skeleton"
-    return f"the values of {what} are not here; the file holds its manifest until you type: git theta pull"
+    clone.store.registry.remember(manifests=[(hasher.hexdigest(), content)], recipes=manifest.recipes.values())

@@ -26,5 +26,5 @@ def missing_text(manifest: Manifest, objects: ObjectStore) -> str | None:
     lacking = missing_digests(manifest, objects)
     groups = sorted(name for name, tensor in manifest.groups.items() if tensor.digest in lacking)
     if not groups:
-        return "the skeleton" if lacking else None
+        return "the bytes of the skeleton" if lacking else None
     return f"the values of group {quoted(groups[0])}{f' and {len(groups) - 1} more' if groups[1:] else ''}"

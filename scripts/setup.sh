@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Everything the make targets need, from nothing but git and Python 3.11: git-lfs, and a virtual environment in
-# .venv with this package and its pinned dependencies. Does nothing when that is there and up to date.
+# Everything the make targets need, from nothing but git and Python 3.11: git-lfs (in continuous integration also
+# chromium), and a virtual environment in .venv with this package and its pinned dependencies. Does nothing when that
+# is there and up to date.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -44,6 +45,11 @@ interpreter() {
 
 if ! command -v git-lfs >/dev/null; then
   debian_package git-lfs || say "going on without git-lfs: the tests that need it are skipped"
+fi
+
+# 300 MB for one test, of the HTML page in a real browser: only where nobody else will run it
+if [ -n "${CI:-}" ] && ! command -v chromium >/dev/null; then
+  debian_package chromium || say "going on without chromium: the test that needs it is skipped"
 fi
 
 stamp=$(cat pyproject.toml constraints.txt scripts/setup.sh; pwd)

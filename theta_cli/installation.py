@@ -76,6 +76,16 @@ def installed_if_needed(repository: Repository) -> str | None:
     return install(repository, Scope.LOCAL, pending(repository, Scope.LOCAL))
 
 
+def ensure_installed(repository: Repository) -> None:
+    """Install theta where git knows nothing of it, as in a fresh clone, and say so.
+
+    Without it git takes the values in a file for what is to be committed, and merges manifests as text.
+    """
+    _ = repository.top
+    if not repository.config("filter.theta.process") and (file := installed_if_needed(repository)):
+        print(f"installed theta in {file} (local)")
+
+
 def install_hook(repository: Repository, scope: Scope) -> None:
     """Let git run the pre-push hook; where a foreign hook is in its place, tell how both can run."""
     hook = hooks.install(repository, scope, programs.hook(drivers.interpreter()))

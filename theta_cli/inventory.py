@@ -37,7 +37,8 @@ class Tracked:
     """id of the blob in HEAD"""
     index: str | None
     """id of the blob in the index; None if there is none, or if the file is unmerged"""
-    unmerged: bool = False
+    unmerged: tuple[str, ...] = ()
+    """ids of the blobs of base, ours and theirs, as far as there are any, where a merge left the file unmerged"""
 
 
 def tracked(repository: Repository, paths: Sequence[str] = ()) -> list[Tracked]:
@@ -45,12 +46,15 @@ def tracked(repository: Repository, paths: Sequence[str] = ()) -> list[Tracked]:
     head = {entry.path: entry.oid for entry in trees.commit_entries(repository, "HEAD")}
     index = trees.index_entries(repository)
     staged = {entry.path: entry.oid for entry in index if not entry.stage}
-    unmerged = {entry.path for entry in index if entry.stage}
-    every = sorted(head.keys() | staged.keys() | unmerged)
+    stages: dict[str, tuple[str, ...]] = {}
+    for entry in index:
+        if entry.stage:
+            stages[entry.path] = (*stages.get(entry.path, ()), entry.oid)
+    every = sorted(head.keys() | staged.keys() | stages.keys())
     filters = attributes.filters(Repository(repository.top), every)
     ours = [path for path in every if filters.get(path) == "theta"]
     chosen = _below(repository, ours, paths)
-    return [Tracked(path, head.get(path), staged.get(path), path in unmerged) for path in chosen]
+    return [Tracked(path, head.get(path), staged.get(path), stages.get(path, ())) for path in chosen]
 
 
 def manifests(repository: Repository, oids: Iterable[str | None]) -> dict[str, Manifest | BadManifest]:

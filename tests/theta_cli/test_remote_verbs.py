@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 from safetensors.numpy import save_file
 
 from tests.clones import CloneOf
+from tests.clones import failing
 from tests.clones import save
 from theta_cli.commands.remote import BadRemote
 from theta_cli.main import run
@@ -102,6 +104,41 @@ def test_pull_fetches_and_writes_files(
     assert capsys.readouterr().out == "wrote m.safetensors\n"
     assert (second / "m.safetensors").read_bytes() == (first / "m.safetensors").read_bytes()
     assert git("status", "--porcelain") == ""
+
+
+def test_pull_in_a_clone_that_knows_nothing_of_theta_installs_it(
+    first: Path, clone: CloneOf, git: Git, capsys: Printed
+) -> None:
+    run("uninstall", ["--global"])
+    second = clone("second")
+    assert (second / "m.safetensors").read_bytes().startswith(b"theta 1\n")
+    capsys.readouterr()
+    assert run("pull", []) == 0
+    assert capsys.readouterr().out == "installed theta in .git/config (local)\nwrote m.safetensors\n"
+    assert (second / "m.safetensors").read_bytes() == (first / "m.safetensors").read_bytes()
+    assert git("status", "--porcelain") == ""
+
+
+def test_pull_and_fetch_serve_a_conflict_that_a_colleague_without_theta_ran_into(
+    first: Path, clone: CloneOf, git: Git
+) -> None:
+    save(first / "other.safetensors")
+    git("add", "other.safetensors")
+    git("commit", "--quiet", "-m", "other")
+    for branch, value in {"side": 5.0, "main": 7.0}.items():
+        git("switch", "--quiet", "--force-create", branch, "main")
+        save(first / "m.safetensors", a=value)
+        git("commit", "--quiet", "-a", "-m", branch)
+    git("push", "--quiet", "origin", "main", "side")
+    run("uninstall", ["--global"])
+    second = clone("second")
+    assert failing("merge", "origin/side").returncode == 1
+    run("fetch", [])
+    assert run("pull", []) == 0
+    assert (second / "other.safetensors").read_bytes() == (first / "other.safetensors").read_bytes()
+    assert git("status", "--porcelain") == "UU m.safetensors\n"
+    assert run("resolve", ["--strategy", "average"]) == 0
+    assert load_file(second / "m.safetensors")["a"][0, 0] == 6.0
 
 
 def test_objects_can_be_kept_in_another_place(

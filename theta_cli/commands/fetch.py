@@ -61,6 +61,8 @@ def _manifests(repository: Repository, args: Namespace) -> dict[str, Manifest]:
         top = repository.line("rev-parse", "--verify", f"{args.rev}^{{commit}}")
         named = {entry.oid: entry.path for entry in commit_entries(repository, top)}
     else:
-        named = {entry.index: entry.path for entry in tracked(repository, args.paths) if entry.index}
+        entries = tracked(repository, args.paths)
+        named = {entry.index: entry.path for entry in entries if entry.index}
+        named |= {oid: f"{entry.path} ({oid[:10]})" for entry in entries for oid in entry.unmerged}
     found = ((named[oid], parsed(text)) for oid, text in blobs_beginning(repository, named, HEAD))
     return {path: manifest for path, manifest in found if isinstance(manifest, Manifest)}

@@ -10,6 +10,7 @@ from argparse import REMAINDER
 from argparse import ArgumentParser
 from argparse import Namespace
 
+from theta_cli import installation
 from theta_cli.json_output import add_json_option
 from theta_cli.json_output import print_json
 from theta_git.repository import Repository
@@ -43,6 +44,7 @@ def run(args: Namespace) -> int:
     environment = {**os.environ, **_exported(args)}
     if args.dry_run:
         return _told(args, environment)
+    installation.ensure_installed(Repository())
     strategy = ["-s", "theta"] if len(args.branches) > 1 else []
     return subprocess.run(
         ["git", "merge", *strategy, *args.rest, *args.branches], env=environment, check=False

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from theta_checkpoint.manifest import parse
+from theta_cli import installation
 from theta_cli.fetching import ObjectsMissing
 from theta_cli.fetching import fetched
 from theta_cli.inventory import Tracked
@@ -35,6 +36,7 @@ def run(args: Namespace) -> int:
     The files are written piece by piece and without git, which would hold each in memory.
     """
     repository = Repository()
+    installation.ensure_installed(repository)
     clone = Clone(repository)
     entries = [entry for entry in tracked(repository, args.paths) if _is_hollow(repository, entry)]
     needed = needed_objects(repository, {str(entry.index): entry.path for entry in entries})
@@ -65,7 +67,7 @@ def _filled(file: Path, clone: Clone) -> str | None:
 def _tell_git(repository: Repository, paths: Sequence[str]) -> None:
     """Let the index know the files' new sizes and times; their blobs stay the same."""
     stdin = b"".join(os.fsencode(path) + b"\0" for path in paths)
-    Repository(repository.top).output("update-index", "-q", "--refresh", "-z", "--stdin", stdin=stdin)
+    Repository(repository.top).output("update-index", "-z", "--stdin", stdin=stdin)
 
 
 def _replace(file: Path, pieces: Iterable[bytes]) -> None:

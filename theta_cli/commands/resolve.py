@@ -9,6 +9,7 @@ from argparse import Namespace
 from dataclasses import replace
 
 from theta_checkpoint.failure import Failure
+from theta_cli import installation
 from theta_git.repository import Repository
 from theta_merge.report import conflict_report
 from theta_merge.resolution import Request
@@ -37,6 +38,7 @@ def configure(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Settle conflicts; 1 while some are left."""
     repository = Repository()
+    installation.ensure_installed(repository)
     resolver = Resolver.at(repository, os.environ)
     paths = at_root(args.paths, repository)
     found = resolver.unmerged(paths)

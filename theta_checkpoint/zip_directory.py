@@ -22,6 +22,7 @@ _END64 = struct.Struct("<4sQ2H2L4Q")
 _ENTRY = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _ENCRYPTED, _HAS_DESCRIPTOR = 1, 8
+_SEVERAL = "it is several archives one after the other, or lies behind other bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,24 +91,32 @@ def content(source: Source, record: Record, limit: int) -> bytes:
 
 
 def _directory(source: Source) -> tuple[int, int, int]:
-    """Start, length and number of entries of the central directory."""
+    """Start, length and number of entries of the central directory.
+
+    The directory has to end where the end records begin. Elsewhere it is another archive's: what lies before this
+    one would be skeleton, and the tensors in it be lost in a merge.
+    """
     base = max(0, source.size - _END.size - 0xFFFF)
     tail = source.read(base, source.size - base)
     at = tail.rfind(b"PK\5\6")
     if at < 0 or at + _END.size > len(tail):
         raise DamagedCheckpoint("no end of central directory (cut off?)")
     *_, count, length, start, _ = _END.unpack_from(tail, at)
-    locator = (
-        source.read(base + at - _END64_LOCATOR.size, _END64_LOCATOR.size) if base + at >= _END64_LOCATOR.size else b""
-    )
+    end = base + at
+    locator = source.read(end - _END64_LOCATOR.size, _END64_LOCATOR.size) if end >= _END64_LOCATOR.size else b""
     if locator.startswith(b"PK\6\7"):
         position = _END64_LOCATOR.unpack(locator)[2]
-        end = source.read(position, _END64.size) if position < source.size else b""
-        if len(end) < _END64.size or not end.startswith(b"PK\6\6"):
+        record = source.read(position, _END64.size) if position < source.size else b""
+        if len(record) < _END64.size or not record.startswith(b"PK\6\6"):
             raise DamagedCheckpoint("no zip64 end of central directory")
-        *_, count, length, start = _END64.unpack(end)
-    if start + length > base + at or length > MAX_DIRECTORY or count * _ENTRY.size > length:
+        _, rest, *_, count, length, start = _END64.unpack(record)
+        if position + 12 + rest != end - _END64_LOCATOR.size:
+            raise DamagedCheckpoint(_SEVERAL)
+        end = position
+    if start + length > end or length > MAX_DIRECTORY or count * _ENTRY.size > length:
         raise DamagedCheckpoint("the central directory does not fit in the file")
+    if start + length < end:
+        raise DamagedCheckpoint(_SEVERAL)
     return start, length, count
 
 

@@ -59,6 +59,8 @@ def _storages(source: Source, position: int, keys: object, kinds: Mapping[str, s
         position += 8 + length
         if position > source.size:
             raise DamagedCheckpoint(f"storage {key!r} is cut off")
+    if position < source.size:  # as skeleton it would follow one side of a merge, and the other's be lost
+        raise DamagedCheckpoint(f"{source.size - position} bytes follow it, perhaps a second one")
     return found
 
 

@@ -252,3 +252,12 @@ class Custom:
 
     def __reduce__(self) -> tuple[type, tuple[torch.Tensor, int]]:
         return Custom, self.parts
+
+
+def test_two_legacy_files_in_one_are_opaque_as_the_second_would_be_lost_in_a_merge() -> None:
+    file = io.BytesIO()
+    for value in (torch.ones(3), torch.zeros(3)):
+        torch.save(value, file, _use_new_zipfile_serialization=False)
+    found = layout_of(BytesSource(file.getvalue()))
+    assert found.format == "opaque"
+    assert "a second one" in (found.warning or "")

@@ -110,6 +110,19 @@ def test_compressed_tensors_are_opaque_so_that_no_merge_loses_those_of_one_side(
     assert "its tensors are compressed" in str(found.warning)
 
 
+def test_several_archives_in_one_file_are_opaque_as_the_directory_is_that_of_the_last_alone() -> None:
+    """``torch.distributed.checkpoint`` writes its ``.distcp`` files so."""
+    for first, second in ((torch.zeros(3), torch.ones(3)), ({"a": torch.zeros(3000)}, torch.ones(3))):
+        found = layout(saved(first) + saved(second))
+        assert found.format == "opaque"
+    assert layout(saved(torch.zeros(3)) * 2).warning == (
+        "claims to be a PyTorch zip archive, but it is several archives one after the other, or lies behind other bytes"
+    )
+    single = repacked(saved({"w": torch.ones(3)}), {})
+    assert "several archives" in (layout(single * 2).warning or "")
+    assert layout(single + b"a few bytes").format == "pytorch-zip"
+
+
 @pytest.mark.parametrize(
     ("changed", "why"),
     [

@@ -7,6 +7,8 @@ import os
 from dataclasses import dataclass
 from typing import Protocol
 
+from theta_checkpoint.dtypes import DTYPES
+
 
 class DamagedCheckpoint(ValueError):
     """The file claims a format but breaks its rules; it is kept as one opaque group instead."""
@@ -60,7 +62,7 @@ class Group:
 
     name: str
     dtype: str
-    """a key of :data:`theta_checkpoint.dtypes.DTYPES`"""
+    """a key of DTYPES"""
     shape: tuple[int, ...]
     offset: int
     """first byte in the file"""
@@ -134,6 +136,11 @@ class Layout:
 def element_count(shape: tuple[int, ...]) -> int:
     """The number of elements of a tensor of this shape (1 for a 0-d tensor)."""
     return math.prod(shape)
+
+
+def byte_length(dtype: str, shape: tuple[int, ...]) -> int:
+    """The bytes that the elements of a tensor of this dtype (a key of DTYPES) and shape take."""
+    return element_count(shape) * DTYPES[dtype].itemsize
 
 
 def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:

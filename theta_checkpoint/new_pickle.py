@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from theta_checkpoint.dtypes import DTYPES
+from theta_checkpoint.layout import byte_length
 from theta_checkpoint.layout import contiguous_strides
-from theta_checkpoint.layout import element_count
 from theta_checkpoint.new_structure import Blank
 from theta_checkpoint.new_structure import BlankView
 from theta_checkpoint.new_structure import CannotWrite
@@ -52,7 +52,7 @@ def state_pickle(groups: Sequence[Blank], ties: Iterable[BlankView], values: Map
         tied[tie.owner].append(tie)
     leaves: dict[str, object] = dict(values)
     for key, group in enumerate(groups):
-        nbytes = element_count(group.shape) * DTYPES[group.dtype].itemsize
+        nbytes = byte_length(group.dtype, group.shape)
         typed = group.dtype in _STORAGE_OF and all(tie.dtype == group.dtype for tie in tied[group.name])
         own = [] if group.name.endswith("#storage") else [_View(str(key), nbytes, typed, group, 0)]
         for view in own + [_View(str(key), nbytes, typed, tie, tie.offset) for tie in tied[group.name]]:

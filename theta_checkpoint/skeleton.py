@@ -54,25 +54,35 @@ def encoded(segments: list[Segment]) -> bytes:
 def decoded(data: bytes) -> list[Segment]:
     """The segments that :func:`encoded` wrote; raises :class:`BadSkeleton`."""
     head, _, literals = data.partition(b"\n")
-    segments: list[Segment] = []
-    taken = 0
     try:
         facts = json.loads(head)
-        if not isinstance(facts, list):
-            raise BadSkeleton("damaged skeleton: no list of segments")
-        for fact in facts:
-            match fact:
-                case ["literal", int(length)]:
-                    segments.append(Literal(literals[taken : taken + length]))
-                    taken += length
-                case ["hole", str(name), int(length)]:
-                    segments.append(Hole(name, length))
-                case ["crc32" | "serialization-id" as kind, int(position), list(ranges)]:
-                    segments.append(Checksum(kind, position, tuple((start, end) for start, end in ranges)))
-                case _:
-                    raise BadSkeleton(f"unknown segment {fact!r}")
-    except (ValueError, TypeError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadSkeleton(f"damaged skeleton: {error}") from error
+    if not isinstance(facts, list):
+        raise BadSkeleton("damaged skeleton: no list of segments")
+    segments: list[Segment] = []
+    taken = 0
+    for number, fact in enumerate(facts):
+        match fact:
+            case ["literal", length] if _are_sizes(length):
+                segments.append(Literal(literals[taken : taken + length]))
+                taken += length
+            case ["hole", str(name), length] if _are_sizes(length):
+                segments.append(Hole(name, length))
+            case ["crc32", position, [[start, end]]] if _are_sizes(position, start, end):
+                segments.append(Checksum("crc32", position, ((start, end),)))
+            case ["serialization-id", position, list(ranges)] if _are_sizes(position) and all(map(_is_range, ranges)):
+                segments.append(Checksum("serialization-id", position, tuple((start, end) for start, end in ranges)))
+            case _:
+                raise BadSkeleton(f"damaged skeleton: segment {number} is none")
     if taken != len(literals):
         raise BadSkeleton(f"damaged skeleton: {len(literals)} literal bytes, {taken} listed")
     return segments
+
+
+def _is_range(pair: object) -> bool:
+    return isinstance(pair, list) and len(pair) == 2 and _are_sizes(*pair)
+
+
+def _are_sizes(*numbers: object) -> bool:
+    return all(type(number) is int and 0 <= number < 2**63 for number in numbers)

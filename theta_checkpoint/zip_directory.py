@@ -34,6 +34,8 @@ class Record:
     """STORED, DEFLATED, or something else"""
     crc: int
     """CRC-32 of the uncompressed bytes, as the directory has it"""
+    header: int
+    """first byte of the local header in the file"""
     start: int
     """first byte of the (compressed) data in the file"""
     length: int
@@ -64,10 +66,15 @@ def records(source: Source) -> list[Record]:
         found.append(record)
     if len({record.name for record in found}) < count:
         raise DamagedCheckpoint("two records of one name")
-    ordered = sorted((record.start, record.end) for record in found)
+    ordered = sorted((record.header, _behind(record, start)) for record in found)
     if any(end > following for (_, end), (following, _) in zip(ordered, [*ordered[1:], (start, start)], strict=True)):
         raise DamagedCheckpoint("records overlap")
     return found
+
+
+def _behind(record: Record, directory: int) -> int:
+    """First byte behind the record's data, and behind its CRC-32 where that follows the data."""
+    return max(record.end, *(position + 4 for position in record.crc_positions if position < directory))
 
 
 def content(source: Source, record: Record, limit: int) -> bytes:
@@ -136,7 +143,7 @@ def _record(source: Source, directory: bytes, base: int, position: int) -> tuple
     if start + length > base:
         raise DamagedCheckpoint("a record reaches out of the file")
     positions = [base + position + 16, *_local_crc_positions(source, flags, header, start + length, crc)]
-    record = Record(name.decode("utf-8", "replace"), method, crc, start, length, size, tuple(sorted(positions)))
+    record = Record(name.decode("utf-8", "replace"), method, crc, header, start, length, size, tuple(sorted(positions)))
     return record, name_start + name_length + extra_length + comment_length
 
 

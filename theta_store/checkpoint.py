@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 from typing import TypeVar
 
+from theta_checkpoint.formats import MAX_SKELETON
 from theta_checkpoint.layout import FileSource
 from theta_checkpoint.layout import Group
 from theta_checkpoint.layout import Source
@@ -64,8 +65,15 @@ class StoredCheckpoint:
         return chains.chunks(self._chain(name, self.digest(name)), name, self.objects)
 
     def skeleton(self) -> bytes:
-        """The bytes of the skeleton."""
-        return b"".join(chains.chunks(self._chain("(skeleton)", self.manifest.skeleton), "(skeleton)", self.objects))
+        """The bytes of the skeleton; raises :class:`CorruptObject` for more than any checkpoint has."""
+        pieces = []
+        size = 0
+        for piece in chains.chunks(self._chain("(skeleton)", self.manifest.skeleton), "(skeleton)", self.objects):
+            pieces.append(piece)
+            size += len(piece)
+            if size > 2 * MAX_SKELETON:  # one for the bytes, one for the list of segments
+                raise CorruptObject(f"the skeleton is larger than {2 * MAX_SKELETON} bytes")
+        return b"".join(pieces)
 
     def recipe(self, name: str) -> Recipe:
         """How to restore a group."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import ChainMap
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from theta_checkpoint import skeleton
 from theta_checkpoint.layout import Checksum
+from theta_checkpoint.layout import byte_length
 from theta_checkpoint.skeleton import Hole
 from theta_checkpoint.skeleton import Literal
 from theta_checkpoint.skeleton import Segment
@@ -86,7 +88,10 @@ def _crcs_needed_early(checkpoint: StoredCheckpoint, segments: list[Segment], ra
 
 
 def _check_holes(checkpoint: StoredCheckpoint, segments: list[Segment]) -> None:
-    holes = {segment.name for segment in segments if isinstance(segment, Hole)}
-    if holes != checkpoint.manifest.groups.keys():
-        odd = sorted(holes ^ checkpoint.manifest.groups.keys())[0]
-        raise CorruptObject(f"group {odd}: skeleton and manifest disagree about it")
+    """Every group has one hole, of the length of its shape: no skeleton asks for more than its manifest shows."""
+    holes = Counter((segment.name, segment.length) for segment in segments if isinstance(segment, Hole))
+    tensors = checkpoint.manifest.groups.values()
+    groups = Counter((tensor.name, byte_length(tensor.dtype, tensor.shape)) for tensor in tensors)
+    if holes != groups:
+        name, _ = min((holes - groups) + (groups - holes))
+        raise CorruptObject(f"group {name}: skeleton and manifest disagree about it")

@@ -29,3 +29,26 @@ def test_segments_survive_their_encoding() -> None:
 def test_damaged_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(BadSkeleton):
         decoded(data)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        b'[["literal",4],["literal",-4],["literal",4]]',  # the same bytes many times
+        b'[["literal",true]]',
+        b'[["hole","a",-1]]',
+        b'[["hole",3,1]]',
+        b'[["hole","a",1e999]]',
+        b'[["crc32",-5,[[0,1]]]]',
+        b'[["crc32",0,[]]]',
+        b'[["crc32",0,[["a","b"]]]]',
+        b'[["crc32",0,[[0,1],[1,2]]]]',
+        b'[["serialization-id",0,[[0,[1]]]]]',
+        b'[["serialization-id",0,[5]]]',
+        b"[" * 100_000,
+        b"[1" + b"0" * 5000 + b"]",
+    ],
+)
+def test_hostile_segments_are_refused(facts: bytes) -> None:
+    with pytest.raises(BadSkeleton):
+        decoded(facts + b"\nabcd")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from theta_checkpoint.dtypes import DTYPES
 from theta_checkpoint.formats import opaque
 from theta_checkpoint.layout import DamagedCheckpoint
 from theta_checkpoint.layout import Layout
 from theta_checkpoint.layout import Source
-from theta_checkpoint.layout import element_count
+from theta_checkpoint.layout import byte_length
 
 FORMATS = ("safetensors", "pytorch-zip", "pytorch-legacy", "opaque")
 MAX_SKELETON = 1 << 30
@@ -72,7 +71,7 @@ def _checked(layout: Layout, size: int) -> Layout:
         raise DamagedCheckpoint("two of its names are the same")
     position = covered = 0
     for group in sorted(layout.groups, key=lambda group: (group.offset, group.length)):
-        if group.length != element_count(group.shape) * DTYPES[group.dtype].itemsize or group.offset < 0:
+        if group.length != byte_length(group.dtype, group.shape) or group.offset < 0:
             raise DamagedCheckpoint(f"{group.name[:200]!r} does not have the length of its shape")
         if group.length and group.offset < position:
             raise DamagedCheckpoint("its tensors overlap")

@@ -12,14 +12,13 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 
 from theta_checkpoint import inert_pickle
-from theta_checkpoint.dtypes import DTYPES
 from theta_checkpoint.layout import Checksum
 from theta_checkpoint.layout import DamagedCheckpoint
 from theta_checkpoint.layout import Group
 from theta_checkpoint.layout import Layout
 from theta_checkpoint.layout import Source
 from theta_checkpoint.layout import Value
-from theta_checkpoint.layout import element_count
+from theta_checkpoint.layout import byte_length
 from theta_checkpoint.new_pickle import state_pickle
 from theta_checkpoint.new_structure import Blank
 from theta_checkpoint.new_structure import BlankView
@@ -70,7 +69,7 @@ def written(groups: Sequence[Blank], ties: Iterable[BlankView], values: Iterable
     """
     plain = {value.name: json_value(value.name, value.text) for value in values}
     stored = [
-        (f"archive/data/{key}", Hole(group.name, element_count(group.shape) * DTYPES[group.dtype].itemsize))
+        (f"archive/data/{key}", Hole(group.name, byte_length(group.dtype, group.shape)))
         for key, group in enumerate(groups)
     ]
     before = [("archive/data.pkl", state_pickle(groups, ties, plain)), ("archive/byteorder", b"little")]
@@ -103,7 +102,8 @@ def _checksums(listed: list[Record], groups: Iterable[Group], id_name: str) -> l
     for record in listed:
         if record.name == id_name and record.method == STORED and record.length == 40 and holding:
             ranges = tuple((other.start, other.end) for other in combined)
-            if all(other.method == STORED for other in combined):
+            # Behind all of them, it is known once the file was written up to it; its own CRC-32 leans on that.
+            if all(other.method == STORED and other.end <= record.start for other in combined):
                 found.append(Checksum("serialization-id", record.start + 20, ranges))
                 found += [_crc(record, position) for position in record.crc_positions]
     return sorted(found, key=lambda checksum: checksum.position)

@@ -15,7 +15,7 @@ from theta_checkpoint.layout import Group
 from theta_checkpoint.layout import Layout
 from theta_checkpoint.layout import Source
 from theta_checkpoint.layout import Value
-from theta_checkpoint.layout import element_count
+from theta_checkpoint.layout import byte_length
 from theta_checkpoint.new_structure import Blank
 from theta_checkpoint.new_structure import BlankView
 from theta_checkpoint.new_structure import CannotWrite
@@ -78,7 +78,7 @@ def written(groups: Sequence[Blank], ties: Iterable[BlankView], values: Iterable
     for group in sorted(groups, key=lambda group: (-DTYPES[group.dtype].itemsize, group.name)):
         if group.strides or group.name in header:
             raise CannotWrite(f"{group.name}: a safetensors file cannot hold it")
-        end = position + element_count(group.shape) * DTYPES[group.dtype].itemsize
+        end = position + byte_length(group.dtype, group.shape)
         header[group.name] = {"dtype": group.dtype, "shape": list(group.shape), "data_offsets": [position, end]}
         holes.append(Hole(group.name, end - position))
         position = end
@@ -122,7 +122,7 @@ def _group(name: str, facts: object, start: int) -> tuple[Group, list[Value]]:
     if dtype not in DTYPES:
         declared = f"{dtype}[{','.join(map(str, shape))}]"
         return Group(name, "U8", (length,), start + begin, length), [Value(f"{name}#dtype", value_text(declared))]
-    if element_count(shape) * DTYPES[dtype].itemsize != length:
+    if byte_length(dtype, shape) != length:
         raise DamagedCheckpoint(f"tensor {name[:200]!r} does not have the length of its shape")
     return Group(name, dtype, shape, start + begin, length), []
 

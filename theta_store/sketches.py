@@ -11,6 +11,7 @@ import math
 import struct
 from collections.abc import Iterable
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -88,18 +89,20 @@ class Sketcher:
         whole = len(data) - len(data) % block_bytes
         self._rest = data[whole:]
         if whole:
-            self._add(flat_array(memoryview(data)[:whole], self._dtype))
+            with _beyond_float32():
+                self._add(flat_array(memoryview(data)[:whole], self._dtype))
 
     def sketch(self) -> Sketch:
         """The sketch of all pieces."""
         import numpy
 
-        if self._rest:
-            last = _as_float32(flat_array(self._rest, self._dtype))
-            self._add(numpy.pad(last, (0, -len(last) % BLOCK)))
-            self._rest = b""
-        buckets = numpy.sum(self._buckets, axis=0) if self._buckets else numpy.zeros(BUCKETS)
-        narrow = tuple(buckets.astype(numpy.float32).tolist())
+        with _beyond_float32():
+            if self._rest:
+                last = _as_float32(flat_array(self._rest, self._dtype))
+                self._add(numpy.pad(last, (0, -len(last) % BLOCK)))
+                self._rest = b""
+            buckets = numpy.sum(self._buckets, axis=0) if self._buckets else numpy.zeros(BUCKETS)
+            narrow = tuple(buckets.astype(numpy.float32).tolist())
         return Sketch(self._nans, self._infinities, math.sqrt(self._squares), narrow)
 
     def _add(self, array: NDArray[Any]) -> None:
@@ -146,8 +149,14 @@ def _as_float32(array: NDArray[Any]) -> NDArray[Any]:
 
     if array.dtype.kind == "c":
         array = array.view(array.real.dtype)
-    with numpy.errstate(over="ignore"):
-        return array.astype(numpy.float32, copy=False)
+    return array.astype(numpy.float32, copy=False)
+
+
+def _beyond_float32() -> AbstractContextManager[object]:
+    """In which values, squares and sums that float32 cannot hold become infinities and NaNs without a warning."""
+    import numpy
+
+    return numpy.errstate(over="ignore", invalid="ignore")
 
 
 @cache

@@ -106,3 +106,14 @@ def test_rows_survive_their_encoding() -> None:
     sketch = sketched(RANDOM.standard_normal(100).astype("f4"))
     digest = "ab" * 32
     assert decoded(row(digest, sketch) + b"cut off") == {digest: sketch}
+
+
+@pytest.mark.parametrize("dtype", ["F64", "F32", "F16", "BF16", "C128", "I64", "F8_E8M0", "F8_E4M3", "BOOL"])
+@pytest.mark.parametrize("byte", [b"\xff", b"\x7e", b"\x01\xf0\x7f", b"\x7f\xef"])
+def test_any_bits_have_a_sketch_without_a_warning(dtype: str, byte: bytes) -> None:
+    """Signalling NaNs, numbers that float32 does not hold, sums of squares beyond it, booleans that are none."""
+    sketcher = Sketcher(dtype)
+    sketcher.update(byte * 48 * 16384)
+    sketcher.update(byte * 16)
+    sketch = sketcher.sketch()
+    assert decoded(row("ab" * 32, sketch)).keys() == {"ab" * 32}

@@ -19,6 +19,13 @@ from theta_git.repository import NotARepository
 from theta_git.repository import Repository
 
 
+_BESIDE = {
+    State.PRE_COMMIT: "type: pre-commit uninstall -t pre-push && git theta install && pre-commit install -t pre-push",
+    State.FOREIGN: f"put this below its first line, or into the script that it runs:\n{hooks.snippet('git-theta pre-push')}",
+}
+"""How our hook can run beside another one."""
+
+
 class ForeignValue(Failure):
     """A key that theta needs holds a value that theta did not write."""
 
@@ -89,12 +96,9 @@ def ensure_installed(repository: Repository) -> None:
 def install_hook(repository: Repository, scope: Scope) -> None:
     """Let git run the pre-push hook; where a foreign hook is in its place, tell how both can run."""
     hook = hooks.install(repository, scope, programs.hook(drivers.interpreter()))
-    if hook.state == State.FOREIGN:
-        print(
-            f"theta: {hook.path} is not theta's and was left alone; so that objects go with each push, "
-            f"put this below its first line:\n{hooks.snippet('git-theta pre-push')}",
-            file=sys.stderr,
-        )
+    if hook.state in _BESIDE:
+        left = f"theta: {hook.path} is not theta's and was left alone; so that objects go with each push, "
+        print(left + _BESIDE[hook.state], file=sys.stderr)
 
 
 def lfs_is_missing(repository: Repository) -> bool:

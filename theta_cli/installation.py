@@ -18,10 +18,10 @@ from theta_git.hooks import State
 from theta_git.repository import NotARepository
 from theta_git.repository import Repository
 
-
 _BESIDE = {
     State.PRE_COMMIT: "type: pre-commit uninstall -t pre-push && git theta install && pre-commit install -t pre-push",
-    State.FOREIGN: f"put this below its first line, or into the script that it runs:\n{hooks.snippet('git-theta pre-push')}",
+    State.FOREIGN: "put this below its first line, or into the script that it runs:\n"
+    + hooks.snippet("git-theta pre-push"),
 }
 """How our hook can run beside another one."""
 

@@ -1,4 +1,4 @@
-"""Blobs of checkpoints: from plain files and git-lfs pointers to manifests, and back."""
+"""Blobs of checkpoints: from plain files, git-lfs pointers and git-theta to manifests, and back."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
@@ -22,11 +23,14 @@ from theta_checkpoint.layout import FileSource
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import is_manifest
 from theta_checkpoint.manifest import parse
+from theta_cli.from_git_theta import GitThetaImport
 from theta_git import attributes
 from theta_git.repository import Repository
+from theta_store import git_theta
 from theta_store.capture import captured
 from theta_store.capture import identified
 from theta_store.checkpoint import StoredCheckpoint
+from theta_store.git_theta import Parameter
 from theta_store.restore import restored
 from theta_store.store import Store
 
@@ -54,6 +58,8 @@ class Conversion:
     """blob id by blob id"""
     latest: dict[str, Manifest] = field(default_factory=dict)
     """the last manifest of each path, which the next version may lean on"""
+    new_files: set[str] = field(default_factory=set)
+    """blob ids of manifests whose checkpoint is another file than before, since only its parameters were stored"""
 
     @cached_property
     def store(self) -> Store:
@@ -64,6 +70,11 @@ class Conversion:
     def lfs_objects(self) -> Path:
         """Where git-lfs keeps its objects."""
         return self.repository.common_dir / "lfs" / "objects"
+
+    @cached_property
+    def git_theta(self) -> GitThetaImport:
+        """What takes over checkpoints of git-theta."""
+        return GitThetaImport(self.repository, self.store, self.lfs_objects)
 
     def file(self, path: str, blob: str) -> str:
         """The blob that takes the place of one, which is itself unless the path matches."""
@@ -77,20 +88,30 @@ class Conversion:
 
 
 def to_theta(conversion: Conversion, path: str, blob: str) -> str:
-    """The manifest of a plain file or git-lfs pointer, its values stored; a manifest stays as it is."""
+    """The manifest of a plain file, git-lfs pointer or text of git-theta, its values stored; a manifest stays."""
     repository = conversion.repository
     with tempfile.TemporaryFile() as content:
         _copy_blob(repository, blob, content)
-        head = os.pread(content.fileno(), _MAX_POINTER, 0)
+        head = os.pread(content.fileno(), git_theta.ENOUGH, 0)
         if is_manifest(head):
             return blob
-        pointer = _POINTER.fullmatch(head)
+        if git_theta.seems(head) and (parameters := git_theta.parameters(repository.blob(blob) or b"")):
+            return _from_git_theta(conversion, path, parameters)
+        pointer = _POINTER.fullmatch(head) if len(head) <= _MAX_POINTER else None
         with _lfs_file(conversion, path, pointer[1].decode()) if pointer else content as file:
             source = FileSource(file.fileno())
             found = identified(source)
             manifest = captured(source, found, conversion.store, conversion.latest.get(path))
     conversion.latest[path] = manifest
     return _written(repository, [bytes(manifest)])
+
+
+def _from_git_theta(conversion: Conversion, path: str, parameters: Mapping[str, Parameter]) -> str:
+    manifest = conversion.git_theta.manifest(path, parameters, conversion.latest.get(path))
+    conversion.latest[path] = manifest
+    made = _written(conversion.repository, [bytes(manifest)])
+    conversion.new_files.add(made)
+    return made
 
 
 def to_plain(conversion: Conversion, path: str, blob: str) -> str:

@@ -36,11 +36,15 @@ def migrate_history(conversion: Conversion, line: str | None) -> Migrated:
     history.check_clean(repository)
     rules = Rules(conversion.file, attributes_with(repository, conversion.patterns, line))
     commits = history.rewrite(repository, rules)
+    _check_out(repository, conversion)
     return Migrated(_changed(conversion), commits)
 
 
 def migrate_head(conversion: Conversion, line: str | None, message: str) -> Migrated:
-    """Convert what is committed now, in a new commit. The files of the working tree stay as they are."""
+    """Convert what is committed now, in a new commit. The files of the working tree stay as they are.
+
+    Only those of git-theta are written anew: of them it had kept the parameters alone.
+    """
     repository = Repository(conversion.repository.top)
     history.check_clean(repository)
     entries = index_entries(repository)
@@ -55,7 +59,16 @@ def migrate_head(conversion: Conversion, line: str | None, message: str) -> Migr
     repository.output("add", "--", history.ATTRIBUTES)
     repository.output("update-index", "-z", "--index-info", stdin=stdin)
     repository.output("commit", "--quiet", "-m", message)
+    _check_out(repository, conversion)
     return Migrated(_changed(conversion), 1)
+
+
+def _check_out(repository: Repository, conversion: Conversion) -> None:
+    """Write the checkpoints that HEAD now holds as other files than before."""
+    paths = "".join(f"{entry.path}\0" for entry in index_entries(repository) if entry.oid in conversion.new_files)
+    if paths:
+        stdin = paths.encode("utf-8", "surrogateescape")
+        Repository(repository.top).output("checkout-index", "--force", "--index", "-z", "--stdin", stdin=stdin)
 
 
 def _changed(conversion: Conversion) -> int:

@@ -17,6 +17,7 @@ from theta_checkpoint.manifest import parse
 from theta_filter.clone import Clone
 from theta_filter.spool import Spooled
 from theta_filter.spool import spooled
+from theta_store import git_theta
 from theta_store.capture import captured
 from theta_store.capture import identified
 
@@ -34,10 +35,13 @@ class Cleaned:
 def cleaned(path: str, pieces: Iterable[bytes], clone: Clone) -> Cleaned:
     """The manifest for the bytes piped for ``path``; all values are stored when this returns.
 
-    The same bytes always give the same manifest in a clone. A manifest is returned as it is.
+    The same bytes always give the same manifest in a clone. A manifest is returned as it is, and so is what
+    git-theta 0.2.0 keeps in place of a checkpoint: it is no file of the user's.
     """
     with spooled(pieces, Path(path), clone.temporary) as spool:
         text, warning = _given_manifest(spool)
+        if text is None:
+            text = _given_by_git_theta(spool)
         if text is not None:
             return Cleaned(text)
         known = clone.store.registry.manifest(spool.digest)
@@ -56,6 +60,14 @@ def _given_manifest(spool: Spooled) -> tuple[bytes | None, str | None]:
     except BadManifest as error:
         return None, f"a damaged manifest, kept as an opaque file ({error}); get a sound one with: git checkout -- PATH"
     return text, None
+
+
+def _given_by_git_theta(spool: Spooled) -> bytes | None:
+    """The bytes themselves if they are a text of git-theta's."""
+    if not git_theta.seems(spool.source.read(0, git_theta.ENOUGH)) or spool.source.size > _MAX_MANIFEST:
+        return None
+    text = spool.source.read(0, spool.source.size)
+    return text if git_theta.parameters(text) else None
 
 
 def _captured(path: str, spool: Spooled, clone: Clone, warning: str | None) -> Cleaned:

@@ -13,6 +13,7 @@ from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import is_manifest
 from theta_checkpoint.manifest import parse
 from theta_filter.clone import Clone
+from theta_store import git_theta
 from theta_store.checkpoint import StoredCheckpoint
 from theta_store.presence import missing_text
 from theta_store.restore import restored
@@ -34,7 +35,9 @@ def smudged(content: bytes, clone: Clone) -> Smudged:
     then go on, and nothing is lost.
     """
     if not is_manifest(content):
-        return Smudged([content], "not a manifest (committed before it was tracked?); left as it is")
+        what = "stored by git-theta 0.2.0; to get the checkpoint, type: git theta migrate PATH"
+        known = git_theta.parameters(content) is not None
+        return Smudged([content], what if known else "not a manifest (committed before it was tracked?); left as it is")
     try:
         manifest = parse(content)
     except BadManifest as error:

@@ -23,6 +23,7 @@ from theta_store import chains
 from theta_store import sketches
 from theta_store.bases import Base
 from theta_store.chains import MAX_DEPTH
+from theta_store.chains import Recipes
 from theta_store.chains import chain
 from theta_store.chains import needed
 from theta_store.chunks import MAX_CHUNK
@@ -90,8 +91,9 @@ def updated(manifest: Manifest, updates: Mapping[str, Update], store: Store) -> 
     """
     for name, update in updates.items():
         _check(manifest, name, update)
+    before = manifest.groups
     with ThreadPoolExecutor(WORKERS) as pool:
-        made = list(pool.map(lambda item: _made(manifest, item[0], item[1], store), updates.items()))
+        made = list(pool.map(lambda item: changed(before[item[0]], manifest.recipes, item[1], store), updates.items()))
     groups = dict(manifest.groups)
     for name, (recipe, _) in zip(updates, made, strict=True):
         groups[name] = replace(groups[name], digest=recipe.digest)
@@ -111,16 +113,15 @@ def _check(manifest: Manifest, name: str, update: Update) -> None:
     if not tensor:
         raise BadUpdate(f"the checkpoint has no group {name}; to list them, type: git theta show PATH")
     length = element_count(tensor.shape) * DTYPES[tensor.dtype].itemsize
-    if isinstance(update, Replaced):
-        fits = len(update.raw) == length
-    else:
-        fits = tensor.dtype in FLOATS and not tensor.strides and _fits(tensor, update)
-    if not fits:
+    if not (len(update.raw) == length if isinstance(update, Replaced) else fits(tensor, update)):
         raise BadUpdate(f"group {name}: the update does not fit {described(tensor)}")
 
 
-def _fits(tensor: Tensor, update: LowRank | Scaled | Added) -> bool:
+def fits(tensor: Tensor, update: LowRank | Scaled | Added) -> bool:
+    """Whether an update can be one of this group."""
     rows, columns = _matrix(tensor)
+    if tensor.dtype not in FLOATS or tensor.strides:
+        return False
     if not 0 < columns * DTYPES[tensor.dtype].itemsize <= MAX_CHUNK:
         return False
     match update:
@@ -138,11 +139,10 @@ def _matrix(tensor: Tensor) -> tuple[int, int]:
     return (tensor.shape[0] if tensor.shape else 1), element_count(tensor.shape[1:])
 
 
-def _made(manifest: Manifest, name: str, update: Update, store: Store) -> tuple[Recipe, Sketch]:
-    """The recipe and sketch of an updated group."""
-    tensor = manifest.groups[name]
-    base = Base(tuple(chain(manifest.recipes, tensor.digest)))
-    before = chains.chunks(base.recipes, name, store.objects)
+def changed(tensor: Tensor, recipes: Recipes, update: Update, store: Store) -> tuple[Recipe, Sketch]:
+    """The recipe and sketch of one group that an update fits; raises what reading the group raises."""
+    base = Base(tuple(chain(recipes, tensor.digest)))
+    before = chains.chunks(base.recipes, tensor.name, store.objects)
     leans = len(base.recipes) <= MAX_DEPTH
     sketcher = sketches.Sketcher(tensor.dtype)
     if isinstance(update, LowRank | Scaled) and leans:

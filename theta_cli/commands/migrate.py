@@ -22,7 +22,7 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    """Turn plain files and those of git-lfs and git-theta 0.2.0 into checkpoints of theta, in a new commit or everywhere."""
+    """Turn plain files and those of git-lfs and git-theta 0.2.0 into checkpoints: in a new commit, or everywhere."""
     repository = Repository()
     _ = repository.top
     installation.installed_if_needed(repository)

@@ -85,16 +85,28 @@ def unadded_files(repository: Repository) -> list[str]:
     return sorted(path for path, name in filters.items() if name == "theta")
 
 
+def left_behind(repository: Repository, changed: Iterable[str]) -> list[str]:
+    """The changed files for which the index holds a manifest though no pattern tracks them, as after `git mv`."""
+    suspects = set(changed)
+    entries = [entry for entry in trees.index_entries(repository) if entry.path in suspects and not entry.stage]
+    ours = attributes.filters(Repository(repository.top), [entry.path for entry in entries])
+    paths = {entry.oid: entry.path for entry in entries if ours.get(entry.path) != "theta"}
+    return sorted(paths[oid] for oid, _ in trees.blobs_beginning(repository, paths, HEAD))
+
+
 def file_manifest(path: Path) -> Manifest | None:
     """The manifest of a working-tree file, which may hold the manifest itself; None if there is no file."""
     try:
         with path.open("rb") as file:
-            source = FileSource(file.fileno())
-            text = source.read(0, source.size) if holds_manifest(path) else b""
-            given = parsed(text) if text else None
-            return given if isinstance(given, Manifest) else identified(source).manifest
+            given = manifest_in(path)
+            return given if isinstance(given, Manifest) else identified(FileSource(file.fileno())).manifest
     except FileNotFoundError:
         return None
+
+
+def manifest_in(path: Path) -> Manifest | BadManifest | None:
+    """The manifest that a working-tree file holds instead of values; None if it holds something else."""
+    return parsed(path.read_bytes()) if holds_manifest(path) else None
 
 
 def holds_manifest(path: Path) -> bool:

@@ -11,6 +11,7 @@ from theta_diff.report import Report
 from theta_diff.report import reported
 from theta_diff.sides import Version
 from theta_diff.sides import side_of
+from theta_git.path_text import git_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +54,5 @@ def header(change: FileChange) -> Iterator[str]:
     yield f"index {_short(old)}..{_short(new)}{mode}"
 
 
-def git_path(path: str) -> str:
-    """A path as git prints it: in C quotes if it holds anything that a terminal might obey."""
-    if path.isprintable() and not set('"\\') & set(path):
-        return path
-    escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t"}
-    return '"' + "".join(escapes.get(c) or (c if c.isprintable() else _octal(c)) for c in path) + '"'
-
-
 def _short(version: Version) -> str:
     return version.oid[:10] if version.has_blob else "0" * 10
-
-
-def _octal(character: str) -> str:
-    return "".join(f"\\{byte:03o}" for byte in character.encode("utf-8", "surrogateescape"))

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from theta_checkpoint.manifest import quoted
-from theta_diff.file_change import git_path
 from theta_diff.folding import folded
 from theta_diff.report import Report
+from theta_git.path_text import git_path
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from theta_diff.colours import Palette
-from theta_diff.file_change import git_path
 from theta_diff.folding import natural_order
 from theta_diff.report import Report
 from theta_diff.rows import Row
 from theta_diff.rows import entries
 from theta_diff.terminal import table
 from theta_diff.wording import summary
+from theta_git.path_text import git_path
 
 
 def stat(report: Report, palette: Palette) -> Iterator[str]:

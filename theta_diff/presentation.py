@@ -16,11 +16,11 @@ from theta_diff import thresholds
 from theta_diff.colours import CHOICES
 from theta_diff.colours import palette
 from theta_diff.file_change import FileChange
-from theta_diff.file_change import git_path
 from theta_diff.file_change import header
 from theta_diff.report import Report
 from theta_diff.terminal import joined
 from theta_diff.terminal import lines
+from theta_git.path_text import git_path
 
 Shown = tuple[FileChange | None, Report]
 """a report, and the change in git that it is about"""

@@ -15,6 +15,7 @@ from theta_checkpoint.failure import Failure
 from theta_filter.clean import cleaned
 from theta_filter.clone import Clone
 from theta_filter.smudge import smudged
+from theta_git.path_text import git_path
 from theta_git.repository import Repository
 
 _PIECE = 1 << 20
@@ -34,7 +35,7 @@ def main() -> int:
             sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
     except (Failure, OSError) as error:
-        print(f"theta: {path}: {error}", file=sys.stderr)
+        print(f"theta: {git_path(path)}: {error}", file=sys.stderr)
         return 1
     return 0
 
@@ -58,7 +59,7 @@ def _pieces(stream: BinaryIO) -> Iterator[bytes]:
 
 def _warn(path: str, warning: str | None) -> None:
     if warning:
-        print(f"theta: {path}: {warning}", file=sys.stderr)
+        print(f"theta: {git_path(path)}: {warning}", file=sys.stderr)
 
 
 if __name__ == "__main__":

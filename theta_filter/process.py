@@ -18,6 +18,7 @@ from theta_filter.download import Downloads
 from theta_filter.smudge import smudged
 from theta_git import hooks
 from theta_git import programs
+from theta_git.path_text import git_path
 from theta_git.pktline import PacketReader
 from theta_git.pktline import PacketWriter
 from theta_git.repository import Repository
@@ -144,11 +145,11 @@ def _drain(pieces: Iterator[bytes]) -> None:
 
 def _warn(path: str, warning: str | None) -> None:
     if warning:
-        print(f"theta: {path}: {warning}", file=sys.stderr)
+        print(f"theta: {git_path(path)}: {warning}", file=sys.stderr)
 
 
 def _report(path: str, error: Exception) -> None:
-    print(f"theta: {path}: {error}", file=sys.stderr)
+    print(f"theta: {git_path(path)}: {error}", file=sys.stderr)
     if not isinstance(error, Failure):
         traceback.print_exception(error)
 

@@ -41,7 +41,9 @@ def smudged(content: bytes, clone: Clone) -> Smudged:
     try:
         manifest = parse(content)
     except BadManifest as error:
-        return Smudged([content], f"a damaged manifest, left as it is ({error})")
+        return Smudged(
+            [content], f"a damaged manifest, left as it is ({error}); get a sound one with: git checkout REV -- PATH"
+        )
     if missing := missing_text(manifest, clone.store.objects):
         return Smudged([content], f"{missing} are not here; the file holds its manifest until you type: git theta pull")
     return Smudged(_remembered(content, manifest, clone))

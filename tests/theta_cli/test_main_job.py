@@ -68,4 +68,4 @@ def test_every_version_comes_back_byte_for_byte(model: Path, git: Git, tmp_path:
 def test_the_repository_is_sound_afterwards(model: Path, git: Git) -> None:
     git("merge", "--quiet", "--no-edit", "--strategy", "average", "feature-branch")
     assert git("theta", "fsck") == "4 manifests checked, 0 findings\n"
-    assert git("theta", "status") == "model.pt\n    unchanged\n"
+    assert git("theta", "status") == "1 checkpoint unchanged\n"

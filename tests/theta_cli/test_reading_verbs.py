@@ -61,10 +61,9 @@ def test_status_counts_groups_staged_and_not_staged(committed: Path, git: Git, c
         "one.safetensors",
         "    staged:     1 group modified, 2 unchanged; 6 of 18 parameters in modified groups",
         "    not staged: 1 group modified, 1 added, 2 unchanged; 6 of 24 parameters in modified groups",
-        "two.safetensors",
-        "    unchanged",
         "new.safetensors",
         "    not added; type: git add new.safetensors",
+        "1 checkpoint unchanged",
     ]
     document = _document("status", "one.safetensors", printed=capsys)
     assert document["checkpoints"][0]["staged"] == {
@@ -75,7 +74,7 @@ def test_status_counts_groups_staged_and_not_staged(committed: Path, git: Git, c
 def test_a_touched_file_is_unchanged(committed: Path, capsys: Printed) -> None:
     os.utime(committed / "one.safetensors", (1, 1))
     run("status", ["one.safetensors"])
-    assert capsys.readouterr().out == "one.safetensors\n    unchanged\n"
+    assert capsys.readouterr().out == "1 checkpoint unchanged\n"
 
 
 def test_status_of_a_deleted_file_and_of_the_first_commit(repo: Path, git: Git, capsys: Printed) -> None:
@@ -100,6 +99,42 @@ def test_status_tells_of_a_file_added_without_the_filter(empty_repo: Path, git: 
     (empty_repo / ".gitattributes").write_text("*.safetensors filter=theta\n")
     run("status", [])
     assert "not a manifest: added before it was tracked; type: git add --renormalize ." in capsys.readouterr().out
+
+
+def test_status_tells_of_a_renamed_file_that_no_pattern_tracks(empty_repo: Path, git: Git, capsys: Printed) -> None:
+    _save(empty_repo / "one.safetensors")
+    run("track", ["one.safetensors"])
+    git("add", ".")
+    git("mv", "one.safetensors", "two.safetensors")
+    capsys.readouterr()
+    run("status", [])
+    told = "a checkpoint that no pattern tracks any more, as after git mv; type: git theta track two.safetensors"
+    assert capsys.readouterr().out == f"two.safetensors\n    {told}\n"
+    run("track", ["two.safetensors"])
+    capsys.readouterr()
+    run("status", [])
+    assert capsys.readouterr().out == "two.safetensors\n    staged:     3 groups added\n"
+
+
+def test_status_tells_the_way_out_of_a_manifest_staged_in_part(committed: Path, git: Git, capsys: Printed) -> None:
+    """As git add -p, reset -p and checkout -p make them of some of the hunks."""
+    whole = git("cat-file", "blob", ":one.safetensors")
+    damaged = whole.replace("F32[2,3]", "F32[3,2]", 1)
+    blob = git("hash-object", "-w", "--no-filters", "--stdin", stdin=damaged).strip()
+    git("update-index", "--cacheinfo", f"100644,{blob},one.safetensors")
+
+    def told() -> str:
+        capsys.readouterr()
+        run("status", ["one.safetensors"])
+        return capsys.readouterr().out.partition("\n    ")[2]
+
+    assert "a damaged manifest is staged, as after git add -p of a part; type: git add one.safetensors" in told()
+    git("add", "one.safetensors")
+    assert git("cat-file", "blob", ":one.safetensors") == whole
+    (committed / "one.safetensors").write_text(damaged)
+    assert "the file holds a damaged manifest; type: git checkout -- one.safetensors" in told()
+    git("checkout", "--", "one.safetensors")
+    assert told() == ""
 
 
 @pytest.mark.parametrize(("name", "typed"), [("a b.pt", "'../a b.pt'"), ("folder/-x.pt", "./-x.pt")])

@@ -14,11 +14,11 @@ from theta_diff import files
 from theta_diff import presentation
 from theta_diff import thresholds
 from theta_diff.file_change import FileChange
-from theta_diff.file_change import git_path
 from theta_diff.file_change import report_of
 from theta_diff.presentation import Shown
 from theta_diff.report import Detail
 from theta_diff.revisions import changed_files
+from theta_git.path_text import git_path
 from theta_git.repository import Repository
 
 _EPILOG = """\

@@ -12,6 +12,7 @@ from theta_cli.inventory import tracked
 from theta_cli.inventory import value_bytes
 from theta_cli.json_output import add_json_option
 from theta_cli.json_output import print_json
+from theta_git.path_text import git_path
 from theta_git.repository import Repository
 from theta_store.presence import missing_objects
 from theta_store.store import Store
@@ -33,9 +34,10 @@ def run(args: Namespace) -> int:
     if args.json:
         print_json({"checkpoints": rows})
         return 0
-    width = max((len(str(row["path"])) for row in rows), default=0)
-    for row in rows:
-        print(f"{row['path']:<{width}}  {_told(row)}")
+    paths = [git_path(str(row["path"])) for row in rows]
+    width = max(map(len, paths), default=0)
+    for path, row in zip(paths, rows, strict=True):
+        print(f"{path:<{width}}  {_told(row)}")
     return 0
 
 

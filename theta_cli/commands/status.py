@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from theta_checkpoint.manifest import BadManifest
 from theta_checkpoint.manifest import Manifest
 from theta_cli import drivers
 from theta_cli import inventory
@@ -20,6 +21,7 @@ from theta_diff.compare import Comparison
 from theta_diff.compare import compared
 from theta_diff.wording import summary
 from theta_git.configuration import settings
+from theta_git.path_text import git_path
 from theta_git.repository import Repository
 from theta_store.presence import missing_objects
 from theta_store.store import Store
@@ -50,6 +52,8 @@ def run(args: Namespace) -> int:
     """Tell what changed in each checkpoint, and whether theta is soundly installed: exit code 1 if it is not."""
     repository = Repository()
     found = list(states(repository, args.paths))
+    if not args.paths:
+        found += _left_behind(repository)
     fresh = [] if args.paths else inventory.unadded_files(repository)
     problems = drivers.health(drivers.effective(settings(repository, drivers.SECTIONS)))
     if args.json:
@@ -62,42 +66,69 @@ def run(args: Namespace) -> int:
 def states(repository: Repository, paths: list[str]) -> Iterator[State]:
     """The state of every tracked checkpoint. Only files that git holds for changed are read."""
     entries = inventory.tracked(repository, paths)
-    manifests = {
-        oid: manifest
-        for oid, manifest in inventory.manifests(repository, (o for e in entries for o in (e.head, e.index))).items()
-        if isinstance(manifest, Manifest)
-    }
+    manifests = inventory.manifests(repository, (oid for entry in entries for oid in (entry.head, entry.index)))
     changed = inventory.changed_files(repository)
     for entry in entries:
         yield _state(repository, entry, manifests, entry.path in changed)
 
 
-def _state(repository: Repository, entry: Tracked, manifests: Mapping[str, Manifest], changed: bool) -> State:
+def _left_behind(repository: Repository) -> list[State]:
+    """Checkpoints that are about to be added as plain files."""
+    paths = inventory.left_behind(repository, inventory.changed_files(repository))
+    text = "a checkpoint that no pattern tracks any more, as after git mv; type: git theta track {}"
+    return [State(path, (text.format(_typed(repository, path)),)) for path in paths]
+
+
+def _state(
+    repository: Repository, entry: Tracked, manifests: Mapping[str, Manifest | BadManifest], changed: bool
+) -> State:
+    typed = _typed(repository, entry.path)
     if entry.unmerged:
-        return State(entry.path, (f"unmerged; type: git theta resolve {_typed(repository, entry.path)}",))
-    head, index = manifests.get(entry.head or ""), manifests.get(entry.index or "")
-    staged = compared(head, index) if entry.head != entry.index else None
-    if entry.index and not index:
-        return State(entry.path, ("not a manifest: added before it was tracked; type: git add --renormalize .",))
+        return State(entry.path, (f"unmerged; type: git theta resolve {typed}",))
+    head, index = _sound(manifests.get(entry.head or "")), _sound(manifests.get(entry.index or ""))
     file = repository.top / entry.path
-    unstaged = compared(index, inventory.file_manifest(file)) if entry.index and changed else None
-    hollow = index and inventory.holds_manifest(file)
+    text = inventory.manifest_in(file)
+    if entry.index and not index:
+        if entry.index not in manifests:
+            remark = "not a manifest: added before it was tracked; type: git add --renormalize ."
+        elif text:
+            remark = f"a damaged manifest; get a whole one with: git checkout REV -- {typed}"
+        else:
+            remark = f"a damaged manifest is staged, as after git add -p of a part; type: git add {typed}"
+        return State(entry.path, (remark,))
+    staged = _difference(head, index) if entry.head != entry.index else None
+    if isinstance(text, BadManifest):
+        return State(entry.path, (f"the file holds a damaged manifest; type: git checkout -- {typed}",), staged)
+    unstaged = _difference(index, inventory.file_manifest(file)) if entry.index and changed else None
     return State(
         entry.path,
-        ("the file holds its manifest, not its values; type: git theta pull",) if hollow else (),
-        staged if staged and not staged.is_empty else None,
-        unstaged if unstaged and not unstaged.is_empty else None,
+        ("the file holds its manifest, not its values; type: git theta pull",) if text else (),
+        staged,
+        unstaged,
         len(missing_objects(index, Store.at(repository.theta_dir).objects)) if index else 0,
     )
 
 
+def _difference(old: Manifest | None, new: Manifest | None) -> Comparison | None:
+    comparison = compared(old, new)
+    return None if comparison.is_empty else comparison
+
+
+def _sound(manifest: Manifest | BadManifest | None) -> Manifest | None:
+    return manifest if isinstance(manifest, Manifest) else None
+
+
 def _print(repository: Repository, found: list[State], fresh: list[str], problems: list[str]) -> None:
-    for state in found:
-        print(state.path)
+    """Those first that ask for attention; the others are counted."""
+    told = [state for state in found if state != State(state.path)]
+    for state in told:
+        print(git_path(state.path))
         for line in _lines(state):
             print(f"    {line}")
     for path in fresh:
-        print(f"{path}\n    not added; type: git add {_typed(repository, path)}")
+        print(f"{git_path(path)}\n    not added; type: git add {_typed(repository, path)}")
+    if number := len(found) - len(told):
+        print(f"{number} {'checkpoint' if number == 1 else 'checkpoints'} unchanged")
     if not found and not fresh:
         print("no checkpoints; to have some, type: git theta track PATTERN")
     for problem in problems:
@@ -113,13 +144,12 @@ def _typed(repository: Repository, path: str) -> str:
 def _lines(state: State) -> Iterator[str]:
     yield from state.remarks
     if state.missing:
-        yield f"{state.missing} objects are not here"
+        what = "object is" if state.missing == 1 else "objects are"
+        yield f"{state.missing} {what} not here; type: git theta fetch"
     if state.staged:
         yield f"staged:     {summary(state.staged)}"
     if state.unstaged:
         yield f"not staged: {summary(state.unstaged)}"
-    if state == State(state.path):
-        yield "unchanged"
 
 
 def _facts(state: State) -> dict[str, object]:

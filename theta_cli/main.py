@@ -28,7 +28,9 @@ def main() -> int:
         case ["--version", *_]:
             print(f"git-theta version {__version__}")
             return 0
-        case ["-h" | "--help", *_]:
+        case ["help", verb] if verb in summaries():
+            return _guarded(verb, ["-h"])
+        case ["-h" | "--help" | "help", *_]:
             print(overview())
             return 0
         case []:

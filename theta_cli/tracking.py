@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +21,17 @@ _OF_GIT = (".gitattributes", ".gitignore", ".gitmodules", ".mailmap")
 class Claimed(Failure):
     """Another filter has the files already."""
 
-    def __init__(self, path: str, filter_name: str, line: Line | None) -> None:
+    def __init__(self, path: str, filter_name: str, line: Line | None, pattern: str) -> None:
         where = f" ({line})" if line else ""
         place = line.shown_file if line else "git's attributes"
-        first = f"git lfs untrack '{line.pattern}'" if line and filter_name == "lfs" else f"take that out of {place}"
-        super().__init__(f"{path} belongs to filter {filter_name!r} already{where}; first: {first}")
+        ways = [
+            f"first: git lfs untrack '{line.pattern}'"
+            if line and line.filter == "lfs"
+            else f"first take that out of {place}"
+        ]
+        if filter_name == "lfs":
+            ways.append(f"to convert what is committed: git theta migrate {shlex.quote(pattern)}")
+        super().__init__(f"{path} belongs to filter {filter_name!r} already{where}; {'; '.join(ways)}")
 
 
 class NotTrackable(Failure):
@@ -50,7 +57,8 @@ def track(repository: Repository, arguments: Sequence[str]) -> list[Tracked]:
     patterns = [pattern_of(argument) for argument in arguments]
     for pattern in patterns:
         _check_unclaimed(repository, pattern)
-    return _edited(repository, patterns, attributes.with_pattern)
+    held = attributes.held(repository, patterns)
+    return _edited(repository, patterns, lambda text, one: text if one in held else attributes.with_pattern(text, one))
 
 
 def untrack(repository: Repository, arguments: Sequence[str]) -> list[Tracked]:
@@ -60,7 +68,7 @@ def untrack(repository: Repository, arguments: Sequence[str]) -> list[Tracked]:
 
 def tracked_lines(repository: Repository) -> list[Line]:
     """Every line of every attributes file that makes a pattern a checkpoint."""
-    return [line for file in attributes.files(repository) for line in attributes.lines(file) if line.filter == "theta"]
+    return attributes.lines_with(repository, "theta")
 
 
 def pattern_of(argument: str) -> str:
@@ -97,7 +105,7 @@ def _check_unclaimed(repository: Repository, pattern: str) -> None:
     """The pattern's own text is asked about as if it were a path: what is at least as general matches it too."""
     for path, name in attributes.filters(repository, [pattern, *_matching(repository, pattern)]).items():
         if name != "theta":
-            raise Claimed(path, name, attributes.setting_line(repository, Path(path).absolute(), name))
+            raise Claimed(path, name, attributes.setting_line(repository, Path(path).absolute(), name), pattern)
 
 
 def _edited(repository: Repository, patterns: Sequence[str], edit: Callable[[str, str], str]) -> list[Tracked]:

@@ -16,6 +16,8 @@ from theta_git.repository import Repository
 TRACKED = "filter=theta diff=theta merge=theta -text"
 """What makes a file a checkpoint."""
 
+_HELD = {"filter": "theta", "diff": "theta", "merge": "theta", "text": "unset"}
+_MACRO = "[attr]"
 _BLANK = " \t\r\n"
 """what git takes for white space; Python takes more"""
 _ESCAPES = {"\\": r"\\", '"': r"\"", "\t": r"\t", "\r": r"\r", "\n": r"\n"}
@@ -46,14 +48,30 @@ class Line:
         return f"{self.shown_file}:{self.number}: {written(self.pattern)} {' '.join(self.attributes)}"
 
 
-def lines(file: Path) -> list[Line]:
-    """The lines of one file that have a pattern; none where there is no file."""
+def lines(file: Path, *, macros: bool = False) -> list[Line]:
+    """The lines of one file that have a pattern, or name a macro if asked for; none where there is no file."""
     try:
         texts = _split(file.read_bytes().decode("utf-8", "surrogateescape"))
     except (FileNotFoundError, NotADirectoryError):
         return []
     parted = ((number, _parted(text)) for number, text in enumerate(texts, start=1))
-    return [Line(file, number, pattern, attributes) for number, (pattern, attributes) in parted if pattern]
+    found = (Line(file, number, pattern, attributes) for number, (pattern, attributes) in parted if pattern)
+    return [line for line in found if macros or not line.pattern.startswith(_MACRO)]
+
+
+def lines_with(repository: Repository, filter_name: str) -> list[Line]:
+    """The lines of all attributes files that give a filter to a pattern, by themselves or by a macro."""
+    every = [line for file in files(repository) for line in lines(file, macros=True)]
+    names = {
+        line.pattern.removeprefix(_MACRO)
+        for line in every
+        if line.pattern.startswith(_MACRO) and line.filter == filter_name
+    }
+    return [
+        line
+        for line in every
+        if not line.pattern.startswith(_MACRO) and (line.filter == filter_name or names & set(line.attributes))
+    ]
 
 
 def with_pattern(text: str, pattern: str) -> str:
@@ -99,6 +117,15 @@ def attribute(repository: Repository, name: str, paths: Iterable[str]) -> dict[s
     }
 
 
+def held(repository: Repository, paths: Iterable[str]) -> set[str]:
+    """Those of the paths that the working tree's own attributes make checkpoints in full."""
+    stdin = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    command = ("-c", f"core.attributesFile={os.devnull}", "check-attr", "-z", "--stdin", *_HELD)
+    fields = os.fsdecode(repository.output(*command, stdin=stdin)).split("\0")[:-1]
+    found = list(zip(fields[0::3], fields[1::3], fields[2::3], strict=True))
+    return {path for path, _, _ in found} - {path for path, name, value in found if _HELD[name] != value}
+
+
 def files(repository: Repository) -> Iterator[Path]:
     """Every attributes file of a working tree, the strongest first: git's own, then the deepest folders."""
     yield repository.common_dir / "info" / "attributes"
@@ -108,14 +135,14 @@ def files(repository: Repository) -> Iterator[Path]:
     )
     found = {Path(os.fsdecode(name)) for name in listed.split(b"\0")[:-1]}
     yield from (top / path for path in sorted(found, key=lambda path: (-len(path.parts), path)))
-    if user := repository.config("core.attributesfile"):
-        yield Path(user).expanduser()
+    user = repository.config("core.attributesfile")
+    yield Path(user or os.path.join(os.environ.get("XDG_CONFIG_HOME") or "~/.config", "git/attributes")).expanduser()
 
 
 def setting_line(repository: Repository, path: Path, filter_name: str) -> Line | None:
     """The line that most likely gives this path its filter; ``path`` is absolute."""
-    candidates = [line for file in files(repository) for line in reversed(lines(file)) if line.filter == filter_name]
-    return next((line for line in candidates if _may_match(line, path)), None) or next(iter(candidates), None)
+    matching = [line for line in lines_with(repository, filter_name) if _may_match(line, path)]
+    return max((line for line in matching if line.file == matching[0].file), key=lambda line: line.number, default=None)
 
 
 def _may_match(line: Line, path: Path) -> bool:
@@ -131,9 +158,9 @@ def _tracks(text: str, pattern: str) -> bool:
 
 
 def _parted(text: str) -> tuple[str, tuple[str, ...]]:
-    """Pattern and attributes of one line; an empty pattern for comments, macros and blank lines."""
+    """Pattern (``[attr]NAME`` for a macro) and attributes of one line; an empty one for comments and blank lines."""
     text = text.strip(_BLANK)
-    if not text or text.startswith(("#", "[attr]")):
+    if not text or text.startswith("#"):
         return "", ()
     if text.startswith('"'):
         quoted = re.match(r'"((?:[^"\\]|\\.)*)"', text)

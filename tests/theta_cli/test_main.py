@@ -56,6 +56,11 @@ def test_help_lists_every_verb_with_one_line() -> None:
         assert any(line.split(maxsplit=1) == [verb, summary] for line in lines)
 
 
+def test_help_may_be_asked_for_as_of_git() -> None:
+    assert _git_theta("help").stdout == _git_theta("-h").stdout
+    assert _git_theta("help", "track").stdout == _git_theta("track", "-h").stdout
+
+
 def test_no_verb_at_all_is_wrong_usage() -> None:
     done = _git_theta()
     assert done.returncode == 2

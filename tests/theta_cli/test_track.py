@@ -113,6 +113,34 @@ def test_a_file_that_another_filter_has_is_found_under_any_pattern(empty_repo: P
         run("track", ["*.bin"])
 
 
+def test_what_a_macro_or_a_wider_pattern_tracks_is_tracked_already(
+    empty_repo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = f"[attr]checkpoint {LINE}\n*.ckpt checkpoint\n"
+    (empty_repo / ".gitattributes").write_text(text)
+    run("track", ["*.ckpt", "last.ckpt", "runs/*.ckpt"])
+    assert capsys.readouterr().out.count("already tracking ") == 3
+    assert _attributes(empty_repo) == text.encode()
+    run("track", [])
+    assert capsys.readouterr().out == "*.ckpt  (.gitattributes:2)\n"
+
+
+@pytest.mark.parametrize("text", ["*.pt filter=theta\n", ""])
+def test_what_colleagues_would_not_have_is_written(empty_repo: Path, git: Git, text: str) -> None:
+    """A line that lacks the drivers, or one in the user's own attributes, is not enough."""
+    (empty_repo / ".gitattributes").write_text(text)
+    (empty_repo / "mine").write_text(f"*.pt {LINE}\n")
+    git("config", "core.attributesFile", str(empty_repo / "mine"))
+    run("track", ["model.pt"])
+    assert _attributes(empty_repo) == f"{text}model.pt {LINE}\n".encode()
+
+
+def test_a_pattern_that_a_macro_gives_to_git_lfs_names_the_line(empty_repo: Path) -> None:
+    (empty_repo / ".gitattributes").write_text("[attr]big filter=lfs\n*.bin big\n*.pt filter=lfs\n")
+    with pytest.raises(Claimed, match=r"\.gitattributes:2: \*\.bin big\); first take that out of .*migrate '\*\.bin'"):
+        run("track", ["*.bin"])
+
+
 def test_a_file_committed_before_is_looked_at_again(empty_repo: Path, git: Git) -> None:
     (empty_repo / "model.pt").write_bytes(b"bytes")
     git("add", "model.pt")

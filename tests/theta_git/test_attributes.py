@@ -62,10 +62,19 @@ def test_the_line_that_gives_a_filter_is_the_deepest_and_last_that_matches(empty
     assert attributes.setting_line(Repository(), empty_repo / "a.pt", "annex") is None
 
 
-def test_attributes_of_git_itself_and_of_the_user_are_read(empty_repo: Path) -> None:
+def test_a_macro_gives_its_filter(empty_repo: Path) -> None:
+    (empty_repo / ".gitattributes").write_text("[attr]big filter=lfs -text\n*.pt filter=lfs\n*.bin big\n")
+    line = attributes.setting_line(Repository(), empty_repo / "x.bin", "lfs")
+    assert str(line) == ".gitattributes:3: *.bin big"
+
+
+def test_attributes_of_git_itself_and_of_the_user_are_read(empty_repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (empty_repo / ".git/info").mkdir(exist_ok=True)
     (empty_repo / ".git/info/attributes").write_text("*.pt filter=theta\n")
     (empty_repo / "mine").write_text("*.bin filter=theta\n")
     subprocess.run(["git", "config", "core.attributesFile", str(empty_repo / "mine")], check=True)
     found = [line.pattern for file in attributes.files(Repository()) for line in attributes.lines(file)]
     assert found == ["*.pt", "*.bin"]
+    subprocess.run(["git", "config", "--unset", "core.attributesFile"], check=True)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(empty_repo))
+    assert list(attributes.files(Repository()))[-1] == empty_repo / "git/attributes"

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +22,8 @@ from strategies.contract import Options
 from strategies.contract import Strategy
 from strategies.contract import check_sides
 from strategies.contract import options_of_sides
-from strategies.pieces import PIECE
+from strategies.pieces import Whole
+from strategies.pieces import pieces
 
 
 def changed_sides(base: object | None, sides: Sequence[object]) -> tuple[int, ...]:
@@ -43,7 +45,7 @@ def merged(
 
     ``options`` come from :func:`strategies.contract.parse_options`. The versions are compared here, unless
     ``context.sides`` says that the caller has done so with :func:`changed_sides` (it must, to pass slices of an
-    elementwise merge), passes only those sides and narrowed the options with
+    elementwise merge, with what :func:`seen` finds), passes only those sides and narrowed the options with
     :func:`strategies.contract.options_of_sides`. Where the strategy ignores base, ``base`` may then be a tensor on
     the device ``meta``, of the right shape and dtype but without values. The result may be one of the inputs.
 
@@ -68,6 +70,18 @@ def merged(
     _refuse_integers(base, sides, context)
     options = options_of_sides(strategy, options, kept, len(sides))
     return _computed(strategy, base, [sides[i] for i in kept], options, _context_of(context, kept), output)
+
+
+def seen(strategy: Strategy, base: Tensor | None, sides: Sequence[Tensor], options: Options, context: Context) -> Any:
+    """What belongs in ``context.seen`` of every slice of this group; None if the strategy looks at nothing first.
+
+    Takes what :func:`merged` takes for slices, but whole.
+    """
+    look = strategy.look(options)
+    if look is None:
+        return None
+    start = None if strategy.ignores_base(options) else base
+    return look(Whole(start, sides, compute_dtype(base, sides)), options, context)
 
 
 def same_bits(a: Tensor, b: Tensor) -> bool:
@@ -140,14 +154,15 @@ def _computed(
     compute = _Compute(strategy, options, compute_dtype(base, sides), output)
     base = None if strategy.ignores_base(options) else base
     shape = sides[0].shape
+    if context.total is None:
+        context = replace(context, seen=seen(strategy, base, sides, options, context))
     if not strategy.elementwise(options):
         whole = shape or (1,)
         return compute(_shaped(base, whole), [side.reshape(whole) for side in sides], context).reshape(shape)
     base, sides = _shaped(base, (-1,)), [side.reshape(-1) for side in sides]
     result = torch.empty_like(sides[0], dtype=output)
-    for start in range(0, len(result), PIECE):
-        piece = slice(start, start + PIECE)
-        place = replace(context, offset=context.offset + start, total=context.total or len(result))
+    for piece in pieces(len(result)):
+        place = replace(context, offset=context.offset + piece.start, total=context.total or len(result))
         result[piece] = compute(None if base is None else base[piece], [side[piece] for side in sides], place)
     return result.reshape(shape)
 

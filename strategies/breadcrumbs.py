@@ -7,17 +7,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from strategies.contract import Context
+from strategies.contract import Look
 from strategies.contract import Options
 from strategies.contract import no_cancelling_weights
+from strategies.contract import no_l1_norm
 from strategies.shared_options import NORMALIZE
 from strategies.shared_options import OUTLIERS
 from strategies.shared_options import WEIGHTS
 from strategies.shared_options import density
 from strategies.shared_options import rescale
+from strategies.task_vectors import magnitudes
 from strategies.task_vectors import task_vector_strategy
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from strategies.pieces import Whole
+    from strategies.selection import Cut
 
 
 def delta(deltas: Sequence[Tensor], options: Options, context: Context) -> Tensor:
@@ -25,8 +31,23 @@ def delta(deltas: Sequence[Tensor], options: Options, context: Context) -> Tenso
     from strategies.election import summed
     from strategies.sparsification import without_outliers
 
-    sides = zip(deltas, options["density"], options["gamma"], strict=True)
-    return summed(deltas, [without_outliers(*side) for side in sides], options)
+    kept = [
+        without_outliers(change, least, outlier, context.offset)
+        for change, (least, outlier) in zip(deltas, context.seen, strict=True)
+    ]
+    return summed(deltas, kept, options)
+
+
+def look(options: Options) -> Look:
+    """Both thresholds of each side come from all its changes in the group."""
+    return _cuts
+
+
+def _cuts(whole: Whole, options: Options, context: Context) -> list[tuple[Cut, Cut]]:
+    from strategies.sparsification import inner_share
+
+    shares = enumerate(zip(options["density"], options["gamma"], strict=True))
+    return [inner_share(magnitudes(whole, side), *share) for side, share in shares]
 
 
 STRATEGY = task_vector_strategy(
@@ -44,6 +65,8 @@ STRATEGY = task_vector_strategy(
         rescale("none", "l1"),
     ),
     check=no_cancelling_weights,
+    elementwise=no_l1_norm,
+    look=look,
     symmetric=True,
     cost="two selections per side",
 )

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from strategies.breadcrumbs import look
 from strategies.contract import Context
 from strategies.contract import Options
+from strategies.contract import no_l1_norm
 from strategies.shared_options import ELECT
 from strategies.shared_options import NORMALIZE
 from strategies.shared_options import OUTLIERS
@@ -25,8 +27,11 @@ def delta(deltas: Sequence[Tensor], options: Options, context: Context) -> Tenso
     from strategies.election import agreed
     from strategies.sparsification import without_outliers
 
-    sides = zip(deltas, options["density"], options["gamma"], strict=True)
-    return agreed(deltas, [without_outliers(*side) for side in sides], options)
+    kept = [
+        without_outliers(change, least, outlier, context.offset)
+        for change, (least, outlier) in zip(deltas, context.seen, strict=True)
+    ]
+    return agreed(deltas, kept, options)
 
 
 STRATEGY = task_vector_strategy(
@@ -47,6 +52,8 @@ STRATEGY = task_vector_strategy(
         ELECT,
         rescale("none", "l1"),
     ),
+    elementwise=no_l1_norm,
+    look=look,
     symmetric=True,
     cost="two selections per side",
 )

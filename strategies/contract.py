@@ -25,6 +25,8 @@ from typing import Literal
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from strategies.pieces import Whole
+
 Options = Mapping[str, Any]
 """Parsed options by name. Inside a merge function what may differ by side is a tuple, one number per side."""
 
@@ -130,12 +132,18 @@ class Context:
     """which of the merge's sides the tensors belong to (0 is ours); filled in when unchanged ones are left out"""
     statistics: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """what :func:`strategies.survey.surveyed` found, for strategies that need to see the whole model first"""
+    seen: Any = None
+    """what :attr:`Strategy.look` found in the whole group"""
     side_data: tuple[Tensor | None, ...] = ()
     """for each side its diagonal Fisher (shape of the group) or its Gram (in x in); None where its file lacks this
     group, and empty where there are no such files at all"""
 
 
 Merge = Callable[["Tensor | None", "Sequence[Tensor]", Options, Context], "Tensor"]
+
+
+Look = Callable[["Whole", Options, Context], Any]
+"""what a strategy must know of a whole group, so that every slice of it can then be computed on its own"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +178,9 @@ class Strategy:
     sides: tuple[int, int | None] = (1, None)
     """fewest and most sides it can merge"""
     elementwise: Callable[[Options], bool] = field(default=lambda options: False)
-    """whether, under these options, any slice may be computed on its own"""
+    """whether, under these options, any slice may be computed on its own, once :attr:`look` has seen the whole"""
+    look: Callable[[Options], Look | None] = field(default=lambda options: None)
+    """what, under these options, looks at each whole group first, for :attr:`Context.seen`"""
     check: Callable[[Options], str | None] = field(default=lambda options: None)
     """what is wrong with options that are each in range, one number per side; None if nothing is"""
     selects: Literal["base", "ours", "theirs"] | None = None

@@ -10,6 +10,9 @@ from torch import Tensor
 from strategies.contract import Options
 from strategies.sparsification import rescaled
 
+_SMALLEST = 2.0**-149
+"""of positive float32 numbers"""
+
 
 def summed(deltas: Sequence[Tensor], kept: Sequence[Tensor], options: Options) -> Tensor:
     """The weighted sum of sparsified changes, each first rescaled to its L1 norm if the options say so."""
@@ -20,8 +23,9 @@ def agreed(deltas: Sequence[Tensor], kept: Sequence[Tensor], options: Options) -
     """What sparsified changes agree on in sign, each first rescaled to its L1 norm if the options say so."""
     weights: Sequence[float] = options["weights"]
     kept = _rescaled(deltas, kept, options)
-    votes = weights if options["elect"] == "weighted" else [1.0] * len(weights)
-    return elected_sum(kept, weights, elected_sign(kept, votes), options["normalize"])
+    weighted = [change * weight for change, weight in zip(kept, weights, strict=True)]
+    sign = elected_sign(weighted if options["elect"] == "weighted" else kept)
+    return elected_sum(weighted, weights, sign, options["normalize"])
 
 
 def _rescaled(deltas: Sequence[Tensor], kept: Sequence[Tensor], options: Options) -> Sequence[Tensor]:
@@ -39,26 +43,28 @@ def weighted_sum(changes: Sequence[Tensor], weights: Sequence[float], normalize:
     return total
 
 
-def elected_sign(changes: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-    """+1 where the weighted sum is zero or more, else -1."""
-    votes = weighted_sum(changes, weights, normalize=False)
-    return torch.where(votes >= 0, 1.0, -1.0).to(votes.dtype)
+def elected_sign(votes: Sequence[Tensor]) -> Tensor:
+    """+1 where the sum is zero or more, else -1."""
+    # like torch.where(sum >= 0, 1, -1), which is ten times slower
+    return sum(votes[1:], votes[0]).sign().add_(0.5).sign_()
 
 
 def elected_sum(
-    changes: Sequence[Tensor], weights: Sequence[float], sign: Tensor, normalize: bool, floor: float = 0.0
+    weighted: Sequence[Tensor], weights: Sequence[float], sign: Tensor, normalize: bool, floor: float = 0.0
 ) -> Tensor:
-    """``sum w_i s_i`` over the sides whose weighted change has the elected sign; zeros agree with nobody.
+    """The sum of the weighted changes that have the elected sign; zeros agree with nobody.
 
     With ``normalize`` it is divided by the sum of ``|w_i|`` over those sides: a signed sum would amplify as soon as
     one weight is negative. That divisor is at least ``floor``.
     """
     total, mass = torch.zeros_like(sign), torch.zeros_like(sign)
-    for change, weight in zip(changes, weights, strict=True):
-        agreeing = (change * sign).mul_(weight).clamp_(min=0)
+    for change, weight in zip(weighted, weights, strict=True):
+        agreeing = (change * sign).clamp_(min=0)
         total.add_(agreeing)
         if normalize:
-            mass.add_(agreeing > 0, alpha=abs(weight))
+            mass.add_(agreeing.sign_(), alpha=abs(weight))
     if normalize:
-        total.div_(mass.clamp_(min=floor) if floor else mass.masked_fill_(mass == 0, 1.0))
+        # where nobody agrees the total is 0, whatever it is divided by
+        least = min(filter(None, map(abs, weights)), default=1.0)
+        total.div_(mass.clamp_(min=floor or max(least, _SMALLEST)))
     return total.mul_(sign)

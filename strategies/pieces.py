@@ -1,8 +1,11 @@
-"""Elementwise work, a piece at a time."""
+"""A whole group, seen a piece at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,11 +15,52 @@ PIECE = 7 * 4096
 does not start its own threads (it does from 32768), whose barriers cost a busy machine far more than they gain. Work on
 several groups at once instead; everything here may be called from several threads."""
 
+Elementwise = Callable[["Tensor | None", "Sequence[Tensor]"], "Tensor"]
+"""from slices of base and of the sides to a slice of as many elements, each from those at its place alone"""
 
-def in_pieces(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
-    """``function(*tensors)`` for an elementwise function of tensors of equal shape; the dtype is the first one's."""
-    flat = [tensor.reshape(-1) for tensor in tensors]
-    result = torch.empty_like(flat[0])
-    for start in range(0, len(result), PIECE):
-        result[start : start + PIECE] = function(*(tensor[start : start + PIECE] for tensor in flat))
-    return result.reshape(tensors[0].shape)
+
+def pieces(count: int) -> Iterator[slice]:
+    """The slices of ``PIECE`` that cover ``count`` elements."""
+    return (slice(start, start + PIECE) for start in range(0, count, PIECE))
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Many values in order, of which only a piece is held."""
+
+    count: int
+    pieces: Callable[[], Iterator[Tensor]]
+    """starts over: all of them, flat"""
+    sample: Callable[[int], Tensor]
+    """every n-th of them"""
+
+
+def values_of(tensor: Tensor) -> Values:
+    """The elements of a tensor in C order."""
+    flat = tensor.reshape(-1)
+    return Values(len(flat), lambda: (flat[piece] for piece in pieces(len(flat))), lambda step: flat[::step])
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole group as :attr:`strategies.contract.Strategy.look` sees it: flat, in the compute dtype, unchecked."""
+
+    base: Tensor | None
+    sides: Sequence[Tensor]
+    precision: torch.dtype
+
+    def values(self, function: Elementwise) -> Values:
+        """What an elementwise function gives for the group."""
+        count = self.sides[0].numel()
+        return Values(
+            count,
+            lambda: (self._applied(function, piece) for piece in pieces(count)),
+            lambda step: self._applied(function, slice(None, None, step)),
+        )
+
+    def _applied(self, function: Elementwise, part: slice) -> Tensor:
+        base = None if self.base is None else self._part(self.base, part)
+        return function(base, [self._part(side, part) for side in self.sides])
+
+    def _part(self, tensor: Tensor, part: slice) -> Tensor:
+        return tensor.reshape(-1)[part].to(self.precision)

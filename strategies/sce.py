@@ -24,8 +24,8 @@ def delta(deltas: Sequence[Tensor], options: Options, context: Context) -> Tenso
     energies = [dot(change, change) / change.numel() for change in kept]
     whole, floor = sum(energies), options["floor"]
     shares = [energy / whole for energy in energies] if whole > floor else [1 / len(kept)] * len(kept)
-    sign = elected_sign(kept, [1.0] * len(kept))
-    return elected_sum(kept, shares, sign, normalize=True, floor=floor)
+    weighted = [change * share for change, share in zip(kept, shares, strict=True)]
+    return elected_sum(weighted, shares, elected_sign(kept), normalize=True, floor=floor)
 
 
 def _selected(deltas: Sequence[Tensor], share: float) -> Sequence[Tensor]:

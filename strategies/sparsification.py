@@ -2,32 +2,55 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import hardshrink
 
+from strategies.pieces import Values
 from strategies.reductions import l1_norm
+from strategies.selection import Cut
+from strategies.selection import cut
 from strategies.selection import kept_count
-from strategies.selection import largest
 
 
-def largest_share(change: Tensor, density: float) -> Tensor:
-    """A mask of the largest magnitudes, ``density`` of all."""
-    return largest(change.abs(), kept_count(density, change.numel()))
+def largest_share(magnitudes: Values, density: float) -> Cut:
+    """Where the largest begin, ``density`` of all."""
+    return cut(magnitudes, kept_count(density, magnitudes.count))
+
+
+def inner_share(magnitudes: Values, density: float, gamma: float) -> tuple[Cut, Cut]:
+    """Where the magnitudes begin of which ``density`` of all are kept, and where the ``gamma`` largest above them."""
+    count = magnitudes.count
+    kept, top = kept_count(density, count), int(gamma * count)
+    low = max(0, count - kept - top)
+    return cut(magnitudes, count - low), cut(magnitudes, count - low - kept)
+
+
+def trimmed(change: Tensor, least: Cut, offset: int) -> Tensor:
+    """The change with 0 for what lies below the cut; ``offset`` is the flat index of its first element."""
+    flat, end = change.reshape(-1), max(0, least.end - offset)
+    # hardshrink keeps what is larger than its argument
+    parts = [(flat[:end], _next_below(least.limit, change.dtype)), (flat[end:], least.limit)]
+    shrunk = [hardshrink(part, limit) for part, limit in parts if len(part)]
+    return (shrunk[0] if len(shrunk) == 1 else torch.cat(shrunk)).reshape(change.shape)
+
+
+def without_outliers(change: Tensor, least: Cut, outlier: Cut, offset: int) -> Tensor:
+    """The change with 0 for what lies below the first cut, or not below the second."""
+    return trimmed(change, least, offset).masked_fill_(trimmed(change, outlier, offset) != 0, 0.0)
 
 
 def at_least(change: Tensor, limit: float) -> Tensor:
-    """A mask of the magnitudes of ``limit`` and more, compared in float32."""
-    return change.abs().float() >= limit
+    """The change with 0 for magnitudes below ``limit``, compared in float32."""
+    return torch.where(change.abs().float() >= limit, change, 0.0)
 
 
-def without_outliers(change: Tensor, density: float, gamma: float) -> Tensor:
-    """The change without its ``gamma`` largest magnitudes, and ``density`` of all elements kept below them."""
-    count = change.numel()
-    kept, top = kept_count(density, count), int(gamma * count)
-    low = max(0, count - kept - top)
-    magnitude = change.abs()
-    inside = largest(magnitude, count - low) & ~largest(magnitude, count - low - kept)
-    return torch.where(inside, change, 0.0)
+def _next_below(limit: float, dtype: torch.dtype) -> float:
+    narrow = np.float64 if dtype == torch.float64 else np.float32
+    return float(np.nextafter(narrow(limit), narrow(-math.inf)))
 
 
 def dropped_at_random(change: Tensor, density: float, draws: Tensor, unbiased: bool) -> Tensor:

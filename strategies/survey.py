@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from strategies.apply import compute_dtype
+from strategies.apply import seen
 from strategies.apply import widened
 from strategies.contract import Context
 from strategies.contract import Options
@@ -48,5 +49,6 @@ def _summary(
     everyone = tuple(range(len(sides)))
     narrowed = options_of_sides(strategy, options, everyone, len(sides))
     context, precision = replace(context, sides=everyone), compute_dtype(base, sides)
+    context = replace(context, seen=seen(strategy, base, sides, narrowed, context))
     start = None if base is None or strategy.ignores_base(narrowed) else widened(base, precision, options, context)
     return look.summary(start, [widened(side, precision, options, context) for side in sides], narrowed, context)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from strategies.contract import Context
+from strategies.contract import Look
 from strategies.contract import Option
 from strategies.contract import Options
 from strategies.contract import Pass
@@ -23,6 +24,9 @@ from strategies.shared_options import SCALE
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from strategies.pieces import Values
+    from strategies.pieces import Whole
 
 Delta = Callable[["Sequence[Tensor]", Options, Context], "Tensor"]
 """from the change of each side since base to the merged change"""
@@ -47,6 +51,7 @@ def task_vector_strategy(
     options: tuple[Option, ...] = (),
     scale: Option = SCALE,
     elementwise: Callable[[Options], bool] = lambda options: False,
+    look: Callable[[Options], Look | None] = lambda options: None,
     survey: Callable[[Options], tuple[Pass, ...]] = lambda options: (),
     **fields: Any,
 ) -> Strategy:
@@ -65,6 +70,7 @@ def task_vector_strategy(
         options=(*options, scale, *MODIFIERS),
         needs_base=True,
         elementwise=lambda options: not options["svc"] and elementwise(options),
+        look=look,
         survey=depth_pass,
         **fields,
     )
@@ -74,6 +80,11 @@ def changes(base: Tensor | None, sides: Sequence[Tensor]) -> list[Tensor]:
     """``d_i = X_i - B`` of every side."""
     assert base is not None
     return [side - base for side in sides]
+
+
+def magnitudes(whole: Whole, side: int) -> Values:
+    """``|d_i|`` of one side."""
+    return whole.values(lambda base, sides: changes(base, [sides[side]])[0].abs_())
 
 
 def _calibrated(delta: Delta, deltas: Sequence[Tensor], options: Options, context: Context) -> Tensor:

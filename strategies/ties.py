@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from strategies.contract import Context
+from strategies.contract import Look
 from strategies.contract import Options
 from strategies.contract import Pass
+from strategies.contract import no_l1_norm
 from strategies.shared_options import ELECT
 from strategies.shared_options import NORMALIZE
 from strategies.shared_options import WEIGHTS
@@ -16,40 +18,34 @@ from strategies.shared_options import density
 from strategies.shared_options import rescale
 from strategies.shared_options import scope
 from strategies.task_vectors import changes
+from strategies.task_vectors import magnitudes
 from strategies.task_vectors import task_vector_strategy
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from strategies.pieces import Whole
+    from strategies.selection import Cut
+
 
 def delta(deltas: Sequence[Tensor], options: Options, context: Context) -> Tensor:
     """The mean of the trimmed changes that have the elected sign."""
-    import torch
-
     from strategies.election import agreed
-    from strategies.pieces import in_pieces
+
+    return agreed(deltas, _trimmed(deltas, options, context), options)
+
+
+def _trimmed(deltas: Sequence[Tensor], options: Options, context: Context) -> Sequence[Tensor]:
+    """The changes with 0 for all values that are not kept."""
+    from strategies.sparsification import at_least
+    from strategies.sparsification import trimmed
 
     if keeps_all(options):
-        return agreed(deltas, deltas, options)
-
-    def elected(*changes_and_masks: Tensor) -> Tensor:
-        changes, masks = changes_and_masks[: len(deltas)], changes_and_masks[len(deltas) :]
-        kept = [torch.where(mask, change, 0.0) for change, mask in zip(changes, masks, strict=True)]
-        return agreed(changes, kept, options)
-
-    masks = _masks(deltas, options, context)
-    return elected(*deltas, *masks) if options["rescale"] == "l1" else in_pieces(elected, *deltas, *masks)
-
-
-def _masks(deltas: Sequence[Tensor], options: Options, context: Context) -> list[Tensor]:
-    """Which values of each change are kept."""
-    from strategies.sparsification import at_least
-    from strategies.sparsification import largest_share
-
+        return deltas
     if options["scope"] == "model":
         limits = [context.statistics["trim"][side][0] for side in context.sides]
         return [at_least(change, limit) for change, limit in zip(deltas, limits, strict=True)]
-    return [largest_share(change, share) for change, share in zip(deltas, options["density"], strict=True)]
+    return [trimmed(change, cut, context.offset) for change, cut in zip(deltas, context.seen, strict=True)]
 
 
 def keeps_all(options: Options) -> bool:
@@ -58,9 +54,15 @@ def keeps_all(options: Options) -> bool:
     return all(share >= 1 for share in (shares if isinstance(shares, tuple) else (shares,)))
 
 
-def sliceable(options: Options) -> bool:
-    """Trimming looks at the whole tensor, and so does the L1 norm."""
-    return options["rescale"] != "l1" and (keeps_all(options) or options["scope"] == "model")
+def look(options: Options) -> Look | None:
+    """With ``scope=tensor`` the trimming threshold of each side comes from all its changes in the group."""
+    return None if options["scope"] == "model" or keeps_all(options) else _cuts
+
+
+def _cuts(whole: Whole, options: Options, context: Context) -> list[Cut]:
+    from strategies.sparsification import largest_share
+
+    return [largest_share(magnitudes(whole, side), share) for side, share in enumerate(options["density"])]
 
 
 def survey(options: Options) -> tuple[Pass, ...]:
@@ -99,7 +101,8 @@ STRATEGY = task_vector_strategy(
         scope("trim each tensor, or the whole model at once as the paper does", "tensor", aliases=("trim",)),
         rescale("none", "l1"),
     ),
-    elementwise=sliceable,
+    elementwise=no_l1_norm,
+    look=look,
     survey=survey,
     symmetric=True,
 )

@@ -20,10 +20,12 @@ import numpy
 import torch
 
 from strategies.apply import merged
+from strategies.apply import seen
 from strategies.contract import CannotMerge
 from strategies.contract import Context
 from strategies.contract import options_of_sides
 from strategies.lora import merged_factors
+from strategies.pieces import PIECE
 from strategies.survey import surveyed
 from theta_checkpoint.dtypes import DTYPES
 from theta_checkpoint.layout import element_count
@@ -43,7 +45,6 @@ from theta_merge.storage_order import storage_axes
 from theta_store import values
 from theta_store.checkpoint import Checkpoint
 from theta_store.chunks import chunk_length
-from theta_store.chunks import chunk_ranges
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,6 +56,13 @@ torch.set_num_threads(1)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     torch.from_numpy(numpy.frombuffer(b"once", numpy.uint8))
+
+
+SLICE = 4 * PIECE
+"""elements that are read, computed and written at a time where a strategy allows it: they stay in a core's cache"""
+
+Slices = tuple[list[torch.Tensor | None], Context]
+"""flat slices of base and of the sides that count, and their place in the group"""
 
 
 @dataclass(frozen=True)
@@ -69,20 +77,21 @@ class Computer:
     """what the survey of the whole model found, by choice (see :meth:`surveyed`)"""
 
     def chunks(self, group: Computed) -> Iterator[bytes]:
-        """The result's bytes in its storage order, cut into the chunks in which they are stored.
+        """The result's bytes in its storage order, cut into the chunks in which they are stored; raises as below."""
+        return map(bytes, values.recut(self.pieces(group), chunk_length(group.state.dtype, group.state.shape)))
+
+    def pieces(self, group: Computed) -> Iterator[bytes]:
+        """The result's bytes in its storage order, as they are made.
 
         Raises :class:`strategies.contract.CannotMerge`, or whatever reading the values raises.
         """
-        target = group.state
-        length = chunk_length(target.dtype, target.shape)
         if _in_slices(group):
-            for slices, place in self._slices(group, length // DTYPES[target.dtype].itemsize):
-                yield _raw(self._merged(group, slices, place))
+            slices = self._looked_at(group) if group.choice.strategy.look(group.choice.options) else self._slices(group)
+            yield from (_raw(self._merged(group, versions, place)) for versions, place in slices)
             return
+        target = group.state
         whole = self._merged_in_one(group)
-        data = _raw(whole.reshape(target.shape).permute(storage_axes(target.shape, target.strides)))
-        for start, size in chunk_ranges(len(data), length):
-            yield data[start : start + size]
+        yield _raw(whole.reshape(target.shape).permute(storage_axes(target.shape, target.strides)))
 
     def surveyed(self, groups: Sequence[Computed]) -> Computer:
         """The computer that has seen all groups, for strategies that weigh or trim across the model."""
@@ -170,13 +179,28 @@ class Computer:
         dtype = self._checkpoint(BASE).manifest.groups[group.conflict.name].dtype
         return torch.empty(shape, dtype=torch_dtype(dtype), device="meta")
 
-    def _slices(self, group: Computed, count: int) -> Iterator[tuple[list[torch.Tensor | None], Context]]:
+    def _looked_at(self, group: Computed) -> Iterator[Slices]:
+        """Every version's next slice, for strategies that have to look at all of them first."""
+        base, *present = self._whole(group)
+        sides = [side for side in present if side is not None]
+        kept = sides_of(group)
+        options = options_of_sides(group.choice.strategy, group.choice.options, kept, len(group.conflict.sides))
+        context = Context(group.conflict.name, sides=kept)
+        place = replace(
+            context, seen=seen(group.choice.strategy, base, sides, options, context), total=sides[0].numel()
+        )
+        flat = [None if version is None else version.reshape(-1) for version in (base, *sides)]
+        for start in range(0, sides[0].numel(), SLICE):
+            stop = start + SLICE
+            yield [None if each is None else each[start:stop] for each in flat], replace(place, offset=start)
+
+    def _slices(self, group: Computed) -> Iterator[Slices]:
         """Every version's next slice, and its place in the group."""
         name = group.conflict.name
         read = [BASE, *sides_of(group)] if _reads_base(group) else sides_of(group)
         total = element_count(group.state.shape)
         offset = 0
-        for arrays in zip(*(values.slices(self._checkpoint(v), name, count) for v in read), strict=True):
+        for arrays in zip(*(values.slices(self._checkpoint(v), name, SLICE) for v in read), strict=True):
             tensors: list[torch.Tensor | None] = [tensor_of(array) for array in arrays]
             if BASE not in read:
                 tensors.insert(0, self._unread_base(group, arrays[0].shape))
@@ -194,6 +218,7 @@ class Computer:
             place.group,
             offset=place.offset,
             total=place.total,
+            seen=place.seen,
             sides=kept,
             statistics=self.statistics.get(str(group.choice), {}),
             side_data=self._side_data(group, kept),

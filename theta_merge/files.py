@@ -6,16 +6,15 @@ import argparse
 import contextlib
 import json
 import sys
-import threading
 from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 from strategies.contract import MergeError
 from theta_checkpoint.failure import Failure
+from theta_merge import engine
 from theta_merge.choices import choice
 from theta_merge.outcome import Outcome
 from theta_merge.outcome import Versions
@@ -62,8 +61,7 @@ def merge(args: argparse.Namespace) -> int:
     base, sides = _files(args.files)
     asked = given(args.strategy, args.options, args.recipe)
     if _computes(asked, len(sides)) and not args.dry_run:
-        # torch takes seconds to import: meanwhile the files are read.
-        threading.Thread(target=import_module, args=("theta_merge.compute",), daemon=True).start()
+        engine.start()
     with _opened([*sides, base]) as checkpoints, contextlib.ExitStack() as stack:
         wanted = _wanted(checkpoints, asked, str(args.output))
         found = BesideFiles(sides, stack)

@@ -16,6 +16,7 @@ from theta_checkpoint.manifest import Tensor
 from theta_checkpoint.skeleton import Hole
 from theta_checkpoint.skeleton import Literal
 from theta_checkpoint.skeleton import Segment
+from theta_merge.engine import computer
 from theta_merge.outcome import Computed
 from theta_merge.outcome import Outcome
 from theta_merge.settle import chunks_in_order
@@ -87,15 +88,13 @@ class _Chunks:
         self._wanted = wanted
         self._checkpoints = checkpoints
         if wanted.computed:
-            from theta_merge.compute import Computer
-
-            self._computer = Computer(checkpoints, data, found).surveyed(wanted.computed)
+            self._computer = computer(checkpoints, data, found).surveyed(wanted.computed)
 
     def of(self, name: str) -> Iterator[bytes]:
         """The chunks of one group in storage order."""
         group = self._wanted.groups[name]
         if isinstance(group, Computed):
-            return self._computer.chunks(group)
+            return self._computer.pieces(group)
         checkpoint = self._checkpoints[group.version]
         target = self._wanted.frame.manifest.groups[name]
         assert checkpoint is not None

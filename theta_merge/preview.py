@@ -9,6 +9,7 @@ from theta_checkpoint.manifest import Tensor
 from theta_merge.choices import Choice
 from theta_merge.decide import Decision
 from theta_merge.decide import side_name
+from theta_merge.engine import computer
 from theta_merge.facts import percent
 from theta_merge.facts import relative
 from theta_merge.outcome import BASE
@@ -52,14 +53,12 @@ class Previewer:
         return ", ".join(f"{percent(share)} from {label}" for label, share in distances if share is not None)
 
     def _computed(self, group: Computed) -> Sketch:
-        from theta_merge.compute import Computer
-
         checkpoints = [
             readable(version, self.store) if (version := self.versions[i]) else None
             for i in (*range(len(self.versions.sides)), BASE)
         ]
         with side_data([group.choice], len(self.versions.sides), self.locate) as data:
             sketcher = Sketcher(group.state.dtype)
-            for chunk in Computer(checkpoints, data, self.locate).surveyed([group]).chunks(group):
+            for chunk in computer(checkpoints, data, self.locate).surveyed([group]).chunks(group):
                 sketcher.update(chunk)
         return sketcher.sketch()

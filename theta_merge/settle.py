@@ -16,6 +16,7 @@ from theta_checkpoint.manifest import Recipe
 from theta_checkpoint.manifest import Tensor
 from theta_merge.adapters import both_factors
 from theta_merge.choices import Choice
+from theta_merge.engine import computer
 from theta_merge.outcome import Computed
 from theta_merge.outcome import Open
 from theta_merge.outcome import Outcome
@@ -94,15 +95,13 @@ def _computed(
     """What was computed and stored, and why other groups could not be, both by name."""
     if not wanted.computed:
         return {}, {}
-    from theta_merge.compute import Computer
-
     versions = (*wanted.versions.sides, wanted.versions.base)
     checkpoints = [readable(version, store) if version else None for version in versions]
-    computer = Computer(checkpoints, data, locate).surveyed(wanted.computed)
+    engine = computer(checkpoints, data, locate).surveyed(wanted.computed)
 
     def one(group: Computed) -> Intake | str:
         try:
-            return taken_in(computer.chunks(group), group.state.dtype, store.objects)
+            return taken_in(engine.chunks(group), group.state.dtype, store.objects)
         except (CannotMerge, MissingObject, CorruptObject) as error:
             name = group.state.name
             return str(error).removeprefix(f"group {name!r}: ").removeprefix(f"group {name}: ")

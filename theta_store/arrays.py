@@ -30,7 +30,9 @@ def flat_array(raw: bytes | memoryview, dtype: str) -> NDArray[Any]:
     return numpy.frombuffer(raw, numpy_dtype(dtype))
 
 
-def shaped_array(raw: bytes, dtype: str, shape: tuple[int, ...], strides: tuple[int, ...] | None) -> NDArray[Any]:
+def shaped_array(
+    raw: bytes | memoryview, dtype: str, shape: tuple[int, ...], strides: tuple[int, ...] | None
+) -> NDArray[Any]:
     """The tensor stored in raw bytes: shape ``shape``, permuted from storage order when ``strides`` says so.
 
     ``strides`` are in elements. The array shares the memory of ``raw`` and is read-only. Raises ValueError

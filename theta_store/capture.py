@@ -51,6 +51,9 @@ from theta_store.objects import ObjectStore
 from theta_store.sketches import Sketch
 from theta_store.store import Store
 
+PIECE = 512 << 10
+"""bytes read at a time where they need not be cut as they are stored"""
+
 
 class FileChanged(Failure):
     """The file was written to while it was read."""
@@ -142,10 +145,10 @@ def _fingerprint(source: Source, group: Group, wanted: Collection[Range]) -> tup
     hasher = blake3()
     crc = 0
     with_crc = (group.offset, group.offset + group.length) in wanted
-    for chunk in group_chunks(source, group):
-        hasher.update(chunk)
+    for piece in group_pieces(source, group):
+        hasher.update(piece)
         if with_crc:
-            crc = zlib.crc32(chunk, crc)
+            crc = zlib.crc32(piece, crc)
     return hasher.hexdigest(), crc
 
 
@@ -216,6 +219,12 @@ def _stored_skeleton(found: Identified, store: Store) -> Recipe:
 def group_chunks(source: Source, group: Group) -> Iterator[bytes]:
     """The bytes of a group in the chunks in which they are stored; raises :class:`FileChanged`."""
     for start, length in chunk_ranges(group.length, chunk_length(group.dtype, group.shape)):
+        yield _read(source, group.offset + start, length)
+
+
+def group_pieces(source: Source, group: Group) -> Iterator[bytes]:
+    """The bytes of a group in pieces that stay in a core's cache; raises :class:`FileChanged`."""
+    for start, length in chunk_ranges(group.length, PIECE):
         yield _read(source, group.offset + start, length)
 
 

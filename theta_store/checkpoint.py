@@ -24,7 +24,7 @@ from theta_checkpoint.manifest import Recipe
 from theta_store import chains
 from theta_store import sketches
 from theta_store.capture import Identified
-from theta_store.capture import group_chunks
+from theta_store.capture import group_pieces
 from theta_store.capture import identified
 from theta_store.chains import chain
 from theta_store.chains import checked
@@ -118,7 +118,7 @@ class FileCheckpoint:
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """See :meth:`Checkpoint.chunks`."""
-        return checked(group_chunks(self.source, self._groups[name]), name, self.manifest.groups[name].digest)
+        return checked(group_pieces(self.source, self._groups[name]), name, self.manifest.groups[name].digest)
 
     @cached_property
     def _groups(self) -> dict[str, Group]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from typing import Any
 
 from theta_checkpoint.dtypes import DTYPES
+from theta_checkpoint.layout import element_count
+from theta_checkpoint.manifest import Tensor
 from theta_store.arrays import flat_array
 from theta_store.arrays import shaped_array
 from theta_store.checkpoint import Checkpoint
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 def array(checkpoint: Checkpoint, name: str) -> NDArray[Any]:
     """A group's values in its shape; read-only; bfloat16 and float8 as ml_dtypes types."""
     tensor = checkpoint.manifest.groups[name]
-    return shaped_array(b"".join(checkpoint.chunks(name)), tensor.dtype, tensor.shape, tensor.strides)
+    return shaped_array(_joined(checkpoint.chunks(name), tensor), tensor.dtype, tensor.shape, tensor.strides)
 
 
 def slices(checkpoint: Checkpoint, name: str, count: int) -> Iterator[NDArray[Any]]:
@@ -33,13 +36,31 @@ def slices(checkpoint: Checkpoint, name: str, count: int) -> Iterator[NDArray[An
         yield from (whole[start : start + count] for start in range(0, whole.size, count))
         return
     wanted = count * DTYPES[tensor.dtype].itemsize
-    rest = b""
-    for chunk in checkpoint.chunks(name):
-        data = rest + chunk if rest else chunk
-        start = 0
-        while len(data) - start >= wanted:
-            yield flat_array(memoryview(data)[start : start + wanted], tensor.dtype)
-            start += wanted
-        rest = data[start:]
-    if rest:
-        yield flat_array(rest, tensor.dtype)
+    yield from (flat_array(piece, tensor.dtype) for piece in recut(checkpoint.chunks(name), wanted))
+
+
+def recut(pieces: Iterable[bytes], length: int) -> Iterator[bytes | memoryview]:
+    """The same bytes in pieces of ``length`` each, the last one shorter."""
+    held: list[memoryview] = []
+    missing = length
+    for piece in pieces:
+        rest = memoryview(piece)
+        while len(rest) >= missing:
+            head, rest = rest[:missing], rest[missing:]
+            yield b"".join([*held, head]) if held else head
+            held, missing = [], length
+        if rest:
+            held.append(rest)
+            missing -= len(rest)
+    if held:
+        yield b"".join(held)
+
+
+def _joined(pieces: Iterable[bytes], tensor: Tensor) -> memoryview:
+    """All bytes of a group, read-only, without holding any of them twice."""
+    whole = bytearray(element_count(tensor.shape) * DTYPES[tensor.dtype].itemsize)
+    end = 0
+    for piece in pieces:
+        start, end = end, end + len(piece)
+        whole[start:end] = piece
+    return memoryview(whole).toreadonly()

@@ -18,8 +18,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from strategies import apply
+from strategies import pieces as pieces_module
 from strategies.apply import merged
+from strategies.apply import same_bits
+from strategies.apply import seen
 from strategies.contract import CannotMerge
 from strategies.contract import Context
 from strategies.contract import Strategy
@@ -107,7 +109,7 @@ def merge(
 
 
 def same(a: Tensor, b: Tensor) -> bool:
-    return apply.same_bits(a, b)
+    return same_bits(a, b)
 
 
 @every_case
@@ -204,19 +206,21 @@ def test_slices_give_the_same_bits(
     strategy: Strategy, given_options: dict[str, Any], seed: int, pieces: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base, ours, theirs = versions(seed, (20, 50), sparse=True)
-    monkeypatch.setattr(apply, "PIECE", 1 << 18)
+    monkeypatch.setattr(pieces_module, "PIECE", 1 << 18)
     whole = merge(strategy, given_options, base, ours, theirs)
-    monkeypatch.setattr(apply, "PIECE", 96)
+    monkeypatch.setattr(pieces_module, "PIECE", 96)
     assert same(merge(strategy, given_options, base, ours, theirs), whole)
     options = options_of_sides(strategy, parse_options(strategy, given_options), (0, 1), 2)
     if not strategy.elementwise(options):
         return
+    group = Context("block.0.weight", sides=(0, 1))
+    found = seen(strategy, base, (ours, theirs), options, group)
     statistics = surveyed(strategy, options, lambda: [(Context("block.0.weight"), base, (ours, theirs))])
     ends = sorted({0, 1000, *(min(sum(pieces[: i + 1]), 1000) for i in range(len(pieces)))})
     parts = []
     for start, stop in pairwise(ends):
         flat = [each.reshape(-1)[start:stop] for each in (base, ours, theirs)]
-        place = Context("block.0.weight", offset=start, total=1000, sides=(0, 1), statistics=statistics)
+        place = replace(group, offset=start, total=1000, statistics=statistics, seen=found)
         parts.append(merged(strategy, flat[0], flat[1:], options, place))
     assert same(torch.cat(parts).reshape(20, 50), whole)
 

@@ -1,0 +1,49 @@
+"""The engine: what computes, imported when it is needed, since torch takes most of a second."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from theta_merge.side_data import Beside
+from theta_merge.side_data import Nothing
+from theta_merge.side_data import SideData
+from theta_store.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from theta_merge.compute import Computer
+
+_NOTHING = Nothing()
+
+
+def computer(checkpoints: Sequence[Checkpoint | None], data: SideData, beside: Beside = _NOTHING) -> Computer:
+    """What computes groups of these checkpoints, one per side and base last."""
+    _import()
+    from theta_merge.compute import Computer
+
+    return Computer(checkpoints, data, beside)
+
+
+def start() -> None:
+    """Begin to import the engine, beside whatever is done until it is needed."""
+    threading.Thread(target=_import, daemon=True).start()
+
+
+def _import() -> None:
+    """Import it without collecting garbage: torch makes half a million objects, and they live to the end.
+
+    Looking through them again and again, and once more at exit, takes as long as all the rest of the import.
+    """
+    if "torch" in sys.modules:
+        return
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        import theta_merge.compute  # noqa: F401
+    finally:
+        gc.freeze()
+        if collecting:
+            gc.enable()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
@@ -24,6 +25,7 @@ USAGE = "usage: git theta [--version] [-h] VERB [ARGUMENTS]"
 def main() -> int:
     """Run the command line; returns the exit code."""
     _never_fail_to_print()
+    warnings.formatwarning = lambda message, *_, **__: f"theta: {message}\n"
     match sys.argv[1:]:
         case ["--version", *_]:
             print(f"git-theta version {__version__}")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from theta_checkpoint.dtypes import DTYPES
 from theta_checkpoint.failure import Failure
 from theta_checkpoint.manifest import quoted
 from theta_diff.change import Change
@@ -57,7 +58,7 @@ def rule(text: str) -> Rule:
 
 
 def offences(rule: Rule, report: Report) -> Iterator[str]:
-    """One line for each group that breaks the rule; a group about which nothing is known breaks a measure."""
+    """One line for each group that breaks the rule; what is not known of a group is no reason to let it pass."""
     if rule.subject == "frozen":
         yield from (f"{quoted(name)} {word}" for name, word in _touched(report) if fnmatchcase(name, rule.pattern))
     elif rule.subject in ("added", "removed", "renamed"):
@@ -76,9 +77,12 @@ def _touched(report: Report) -> Iterator[tuple[str, str]]:
 
 def _modified_offences(rule: Rule, report: Report) -> Iterator[str]:
     for pair in report.comparison.modified:
-        change = report.changes.get(pair.new.name, Change())
+        known = report.changes.get(pair.new.name)
+        change = known or Change()
         name = quoted(pair.new.name)
         match rule.subject:
+            case "nan" | "inf" if known is None and DTYPES[pair.new.dtype].kind in ("float", "complex"):
+                yield f"{name} {rule.subject} unknown; bring the sketches here with: git theta fetch"
             case "dtype" if pair.old.dtype != pair.new.dtype:
                 yield f"{name} {transition(pair)}"
             case "shape" if pair.old.shape != pair.new.shape:

@@ -83,6 +83,22 @@ def test_fetch_includes_only_the_groups_that_were_asked_for(first: Path, git: Gi
     assert _document("fetch", printed=capsys) == {"version": 1, "fetched": 0, "failed": {}, "missing": {}}
 
 
+def test_a_runner_that_only_compares_fetches_sketches(first: Path, git: Git, capsys: Printed) -> None:
+    values = np.random.default_rng(0).standard_normal((2, 600, 600), np.float32)
+    save_file({"w": values[0]}, first / "m.safetensors")
+    git("commit", "--quiet", "-a", "-m", "one")
+    save_file({"w": values[0] * np.float32(1.5)}, first / "m.safetensors")
+    git("commit", "--quiet", "-a", "-m", "two")
+    run("push", [])
+    _forget_objects(first)
+    rules = ["HEAD~", "HEAD", "--fail-on", "nan", "--fail-on", "relative_change>0.9"]
+    assert run("diff", rules) == 1
+    assert "w nan unknown; bring the sketches here with: git theta fetch" in capsys.readouterr().err
+    assert run("fetch", ["--sketches", "--all"]) == 0
+    assert len(_objects(first)) == 3
+    assert run("diff", rules) == 0
+
+
 def test_fetch_of_another_revision_and_of_the_whole_history(first: Path, git: Git) -> None:
     save(first / "m.safetensors", a=7.0)
     git("commit", "--quiet", "-a", "-m", "change")

@@ -37,8 +37,8 @@ REPORT = Report(
 @pytest.mark.parametrize(
     ("text", "broken"),
     [
-        ("nan", ["emb.w NaN: 0 -> 2"]),
-        ("inf", ["head inf: 1 -> 2"]),
+        ("nan", ["emb.w NaN: 0 -> 2", "big nan unknown", "dark nan unknown"]),
+        ("inf", ["head inf: 1 -> 2", "big inf unknown", "dark inf unknown"]),
         ("added", ["new added"]),
         ("removed", ["gone removed"]),
         ("renamed", ["was renamed", "is renamed"]),

@@ -28,6 +28,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--remote", metavar="NAME", help="instead of the branch's own remote")
     parser.add_argument("--rev", metavar="REV", help="the checkpoints of a commit instead of the index")
     parser.add_argument("--all", action="store_true", help="those of every commit that a ref or reflog holds")
+    parser.add_argument("--sketches", action="store_true", help="only what differences are estimated from")
     parser.add_argument(
         "--include", metavar="GLOB", action="append", default=[], help="only groups whose names match; repeatable"
     )
@@ -39,7 +40,7 @@ def run(args: Namespace) -> int:
     repository = Repository()
     store = Store.at(repository.theta_dir)
     manifests = _manifests(repository, args)
-    wanted = {oid for manifest in manifests.values() for oid in objects_of(manifest, args.include)}
+    wanted = {oid for manifest in manifests.values() for oid in _wanted(manifest, args)}
     lacking = {oid for oid in wanted if not store.objects.has(oid)}
     failures = fetched(repository, store.objects, lacking, args.remote)
     texts = {path: missing_text(m, store.objects) for path, m in manifests.items()} if failures else {}
@@ -51,6 +52,12 @@ def run(args: Namespace) -> int:
         raise ObjectsMissing(missing, dict.fromkeys(failures.values()))
     print(f"fetched {len(lacking)} objects" if lacking else "all objects are here")
     return 0
+
+
+def _wanted(manifest: Manifest, args: Namespace) -> set[str]:
+    if args.sketches:
+        return {manifest.sketches} if manifest.sketches else set()
+    return objects_of(manifest, args.include)
 
 
 def _manifests(repository: Repository, args: Namespace) -> dict[str, Manifest]:

@@ -91,6 +91,15 @@ def test_uninstall_leaves_no_trace(empty_repo: Path, git: Git) -> None:
     assert git("config", "--local", "--list") == before
 
 
+def test_uninstall_tells_what_becomes_of_files_that_are_still_tracked(
+    repo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("uninstall", [])
+    told = capsys.readouterr().err
+    assert ".gitattributes still names checkpoints: git adds them as they are" in told
+    assert "type: git theta export" in told
+
+
 def test_uninstalling_twice_is_no_error(empty_repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("uninstall", []) == 0
     assert capsys.readouterr().out == "nothing to remove (local)\n"

@@ -87,6 +87,17 @@ def test_status_of_a_deleted_file_and_of_the_first_commit(repo: Path, git: Git, 
     assert "not staged: 3 groups removed" in capsys.readouterr().out
 
 
+def test_status_asks_for_nothing_that_a_sparse_checkout_leaves_out(committed: Path, git: Git, capsys: Printed) -> None:
+    git("sparse-checkout", "set", "--no-cone", "two.safetensors", ".gitattributes")
+    shutil.rmtree(committed / ".git/theta")
+    run("status", [])
+    assert capsys.readouterr().out.splitlines() == [
+        "two.safetensors",
+        "    3 objects are not here; type: git theta fetch",
+        "1 checkpoint unchanged",
+    ]
+
+
 def test_status_tells_of_a_broken_installation_and_exits_1(committed: Path, git: Git, capsys: Printed) -> None:
     git("config", "--unset", "filter.theta.required")
     assert run("status", []) == 1

@@ -19,6 +19,7 @@ from theta_cli.inventory import holds_manifest
 from theta_cli.inventory import tracked
 from theta_filter.clone import Clone
 from theta_filter.smudge import smudged
+from theta_git.path_text import git_path
 from theta_git.repository import Repository
 from theta_store.needed import needed_objects
 from theta_store.presence import missing_text
@@ -60,7 +61,7 @@ def _filled(file: Path, clone: Clone) -> str | None:
     lacking = missing_text(parse(content), clone.store.objects)
     if not lacking:
         _replace(file, smudged(content, clone).pieces)
-        print(f"wrote {os.path.relpath(file)}")
+        print(f"wrote {git_path(os.path.relpath(file))}")
     return lacking
 
 

@@ -39,7 +39,7 @@ class State:
     unstaged: Comparison | None = None
     """index to file; None if they are the same"""
     missing: int = 0
-    """objects of the index that are not here"""
+    """objects that the file stands for and that are not here"""
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -105,7 +105,7 @@ def _state(
         ("the file holds its manifest, not its values; type: git theta pull",) if text else (),
         staged,
         unstaged,
-        len(missing_objects(index, Store.at(repository.theta_dir).objects)) if index else 0,
+        len(missing_objects(index, Store.at(repository.theta_dir).objects)) if index and file.exists() else 0,
     )
 
 
@@ -143,7 +143,7 @@ def _typed(repository: Repository, path: str) -> str:
 
 def _lines(state: State) -> Iterator[str]:
     yield from state.remarks
-    if state.missing:
+    if state.missing and not state.remarks:
         what = "object is" if state.missing == 1 else "objects are"
         yield f"{state.missing} {what} not here; type: git theta fetch"
     if state.staged:

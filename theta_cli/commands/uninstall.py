@@ -7,8 +7,10 @@ from argparse import ArgumentParser
 from argparse import Namespace
 
 from theta_cli import installation
+from theta_cli import tracking
 from theta_cli.scope_options import add_scope_options
 from theta_cli.scope_options import chosen_scope
+from theta_git.repository import NotARepository
 from theta_git.repository import Repository
 
 
@@ -26,6 +28,17 @@ def run(args: Namespace) -> int:
         print(f"removed {section} ({scope})")
     if not removal.removed:
         print(f"nothing to remove ({scope})")
+    if removal.removed and not removal.left and (where := _still_tracked(repository)):
+        print(f"theta: {where} still names checkpoints: git adds them as they are from now on", file=sys.stderr)
+        print("theta: to go back to plain files or git-lfs, also in history, type: git theta export", file=sys.stderr)
     for setting in removal.left:
         print(f"theta: {setting.origin} ({setting.scope}) still holds {setting.key}", file=sys.stderr)
     return 0
+
+
+def _still_tracked(repository: Repository) -> str | None:
+    """An attributes file of the working tree that names checkpoints; None if there is none, or no working tree."""
+    try:
+        return next((line.shown_file for line in tracking.tracked_lines(repository)), None)
+    except NotARepository:
+        return None

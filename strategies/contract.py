@@ -11,6 +11,7 @@ Nothing here imports torch, so lists, menus and completions open at once::
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -118,6 +119,10 @@ def _inside(number: float, interval: str) -> bool:
     return math.isfinite(number) and above and below
 
 
+def _warned(group: str, text: str) -> None:
+    warnings.warn(f"group {group!r}: {text}", MergeWarning, stacklevel=3)
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a strategy is told beside the tensors."""
@@ -132,6 +137,8 @@ class Context:
     """which of the merge's sides the tensors belong to (0 is ours); filled in when unchanged ones are left out"""
     statistics: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """what :func:`strategies.survey.surveyed` found, for strategies that need to see the whole model first"""
+    remark: Callable[[str, str], None] = _warned
+    """told, by group and text, what the user should know of a result that is less than was asked for"""
     seen: Any = None
     """what :attr:`Strategy.look` found in the whole group"""
     side_data: tuple[Tensor | None, ...] = ()

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from strategies.contract import Context
-from strategies.contract import MergeWarning
 from strategies.contract import Option
 from strategies.contract import Options
 from strategies.contract import Strategy
@@ -64,8 +62,7 @@ def _direction(units: Sequence[Tensor], weights: Sequence[float], options: Optio
 
 
 def _undefined(first: Tensor, context: Context) -> Tensor:
-    why = f"group {context.group!r}: opposite directions have no Karcher mean, so the first side's is taken"
-    warnings.warn(why, MergeWarning, stacklevel=2)
+    context.remark(context.group, "opposite directions have no Karcher mean, so the first side's is taken")
     return first.clone()
 
 

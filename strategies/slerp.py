@@ -21,21 +21,30 @@ STRAIGHT = 0.9995
 """cosine above which arc and line are taken as one"""
 
 
+NEARLY_PARALLEL = (
+    "the sides are nearly parallel (cosine above 0.9995), as fine-tunes of one base are, and slerp is then the straight "
+    "line, a weighted average; with deltas=true it takes the arc between their changes"
+)
+
+
 def merge(base: Tensor | None, sides: Sequence[Tensor], options: Options, context: Context) -> Tensor:
     """The point at ``t`` of the arc from ours to theirs; of the line where they are nearly parallel."""
     from strategies.spherical import around_base
 
-    return around_base(base, sides, options, lambda ends: _arc(ends[0], ends[1], options["t"]))
+    return around_base(base, sides, options, lambda ends: _arc(ends[0], ends[1], options, context))
 
 
-def _arc(a: Tensor, b: Tensor, t: float) -> Tensor:
+def _arc(a: Tensor, b: Tensor, options: Options, context: Context) -> Tensor:
     from strategies.spherical import cosine
 
+    t: float = options["t"]
     along = cosine(a, b)
     share_a, share_b = 1 - t, t
     if abs(along) <= STRAIGHT:
         theta = math.acos(along)
         share_a, share_b = (math.sin(share * theta) / math.sin(theta) for share in (1 - t, t))
+    elif along > 0 and not options["deltas"]:
+        context.remark(context.group, NEARLY_PARALLEL)
     return (a * share_a).add_(b, alpha=share_b)
 
 

@@ -5,6 +5,7 @@ The only module here that imports torch.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -34,6 +35,7 @@ from theta_merge.adapters import is_factor
 from theta_merge.adapters import merged_rank
 from theta_merge.adapters import pair
 from theta_merge.adapters import scale
+from theta_merge.cautions import Cautions
 from theta_merge.choices import resized_side
 from theta_merge.outcome import BASE
 from theta_merge.outcome import Computed
@@ -75,6 +77,9 @@ class Computer:
     beside: Beside = field(default_factory=Nothing)
     statistics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """what the survey of the whole model found, by choice (see :meth:`surveyed`)"""
+
+    cautions: Cautions = field(default_factory=Cautions)
+    """what the user should know of what was computed"""
 
     def chunks(self, group: Computed) -> Iterator[bytes]:
         """The result's bytes in its storage order, cut into the chunks in which they are stored; raises as below."""
@@ -219,12 +224,16 @@ class Computer:
             offset=place.offset,
             total=place.total,
             seen=place.seen,
+            remark=partial(self.cautions.remark, group.choice.strategy.name),
             sides=kept,
             statistics=self.statistics.get(str(group.choice), {}),
             side_data=self._side_data(group, kept),
         )
         options = options_of_sides(group.choice.strategy, group.choice.options, kept, len(group.conflict.sides))
         present = [side for side in sides if side is not None]
+        if group.choice.strategy.needs_base and base is not None:
+            squares = (_square_sum(side, base) for side in present)
+            self.cautions.changed(group.choice.strategy.name, dict(zip(kept, squares, strict=True)))
         result = merged(group.choice.strategy, base, present, options, context)
         if result.dtype == output:
             return result
@@ -259,6 +268,14 @@ def tensor_of(array: NDArray[Any]) -> torch.Tensor:
         return torch.from_numpy(array)
     bits = torch.from_numpy(array.view(numpy.int16 if array.dtype.itemsize == 2 else numpy.uint8))
     return bits.view(getattr(torch, array.dtype.name))
+
+
+def _square_sum(side: torch.Tensor, base: torch.Tensor) -> float:
+    """About the sum of squares of a change, from every seventh element of a large one; 0 where it is not finite."""
+    step = 7 if side.numel() > SLICE // 8 else 1
+    change = side.reshape(-1)[::step].float() - base.reshape(-1)[::step].float()
+    found = float(change.dot(change)) * step
+    return found if math.isfinite(found) else 0.0
 
 
 def _raw(tensor: torch.Tensor) -> bytes:

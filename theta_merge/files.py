@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from strategies.contract import MergeError
@@ -70,7 +71,8 @@ def merge(args: argparse.Namespace) -> int:
             wanted = _wanted(checkpoints, asked, str(args.output), unfit) if unfit else wanted
             writes = not args.dry_run and not wanted.open
             if writes:
-                poured(wanted, checkpoints, data, args.output, found)
+                notes = poured(wanted, checkpoints, data, args.output, found)
+                wanted = replace(wanted, notes=(*wanted.notes, *notes))
     _tell(wanted, args, args.output if writes else None)
     return CONFLICT if wanted.open else DONE
 

@@ -33,8 +33,10 @@ from theta_store.crcs import expected_bytes
 
 def poured(
     wanted: Outcome, checkpoints: Sequence[FileCheckpoint | None], data: SideData, path: Path, found: Beside
-) -> None:
+) -> tuple[str, ...]:
     """Write the merged file; at ``path`` is what was there before, or all of it. Memory: a few slices.
+
+    What the user should know of it, a line each.
 
     ``checkpoints`` are one per side, base last. Raises OSError, and what computing raises
     (:class:`strategies.contract.CannotMerge`).
@@ -43,17 +45,18 @@ def poured(
     try:
         fd = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         try:
-            _pour(wanted, checkpoints, data, fd, found)
+            notes = _pour(wanted, checkpoints, data, fd, found)
         finally:
             os.close(fd)
         os.replace(partial, path)
+        return notes
     finally:
         partial.unlink(missing_ok=True)
 
 
 def _pour(
     wanted: Outcome, checkpoints: Sequence[FileCheckpoint | None], data: SideData, fd: int, found: Beside
-) -> None:
+) -> tuple[str, ...]:
     segments = list(wanted.frame.segments)
     if wanted.frame.side is not None:
         frame = checkpoints[wanted.frame.side]
@@ -69,6 +72,7 @@ def _pour(
             if isinstance(segment, Literal):
                 _write(fd, iter([segment.data]), start)
         _write_checksums(fd, starts, pool)
+    return chunks.notes
 
 
 def _starts(segments: Sequence[Segment]) -> Iterator[tuple[int, Segment]]:
@@ -89,6 +93,11 @@ class _Chunks:
         self._checkpoints = checkpoints
         if wanted.computed:
             self._computer = computer(checkpoints, data, found).surveyed(wanted.computed)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said of the groups that were computed."""
+        return tuple(self._computer.cautions.notes()) if self._wanted.computed else ()
 
     def of(self, name: str) -> Iterator[bytes]:
         """The chunks of one group in storage order."""

@@ -75,13 +75,14 @@ def settled(
     with side_data((group.choice for group in wanted.computed), len(versions.sides), locate) as data:
         unfit = {group.state.name: why for group in wanted.computed if (why := lacking(group, data))}
         wanted = outcome(versions, choices, preferred, unfit)
-        made, refused = _computed(wanted, store, data, locate)
+        made, refused, cautions = _computed(wanted, store, data, locate)
         if refused:
             frame = wanted.frame.manifest
             wanted = outcome(versions, choices, preferred, both_factors({**unfit, **refused}))
             if wanted.frame.manifest != frame:
-                made, _ = _computed(wanted, store, data, locate)
-    return _stored(wanted, made, store)
+                made, _, cautions = _computed(wanted, store, data, locate)
+    done = _stored(wanted, made, store)
+    return replace(done, notes=(*done.notes, *cautions))
 
 
 def readable(manifest: Manifest, store: Store) -> Checkpoint:
@@ -91,10 +92,10 @@ def readable(manifest: Manifest, store: Store) -> Checkpoint:
 
 def _computed(
     wanted: Outcome, store: Store, data: SideData, locate: Beside
-) -> tuple[dict[str, Intake], dict[str, str]]:
-    """What was computed and stored, and why other groups could not be, both by name."""
+) -> tuple[dict[str, Intake], dict[str, str], tuple[str, ...]]:
+    """What was computed and stored, and why other groups could not be, both by name; what to say of all that."""
     if not wanted.computed:
-        return {}, {}
+        return {}, {}, ()
     versions = (*wanted.versions.sides, wanted.versions.base)
     checkpoints = [readable(version, store) if version else None for version in versions]
     engine = computer(checkpoints, data, locate).surveyed(wanted.computed)
@@ -109,7 +110,8 @@ def _computed(
     with ThreadPoolExecutor(WORKERS) as pool:
         results = dict(zip((g.state.name for g in wanted.computed), pool.map(one, wanted.computed), strict=True))
     made = {name: result for name, result in results.items() if isinstance(result, Intake)}
-    return made, {name: result for name, result in results.items() if isinstance(result, str)}
+    refused = {name: result for name, result in results.items() if isinstance(result, str)}
+    return made, refused, tuple(engine.cautions.notes())
 
 
 def _stored(wanted: Outcome, made: Mapping[str, Intake], store: Store) -> Settled:

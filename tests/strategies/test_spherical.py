@@ -42,9 +42,10 @@ def test_slerp_of_changes(merge: Merge, far: Versions) -> None:
     close(merge("slerp", base, ours, theirs, t=0.3, deltas=True), base + arc(ours - base, theirs - base, 0.3))
 
 
-def test_slerp_of_near_parallel_sides_is_a_line(merge: Merge, versions: Versions) -> None:
+def test_slerp_of_near_parallel_sides_is_a_line_and_says_so(merge: Merge, versions: Versions) -> None:
     base, ours, theirs = versions[0], versions[0] + 0.01, versions[0] * 1.01
-    close(merge("slerp", base, ours, theirs, t=0.3), 0.7 * ours + 0.3 * theirs)
+    with pytest.warns(MergeWarning, match="nearly parallel"):
+        close(merge("slerp", base, ours, theirs, t=0.3), 0.7 * ours + 0.3 * theirs)
 
 
 def test_slerp_of_opposite_sides_is_a_line(merge: Merge, far: Versions) -> None:

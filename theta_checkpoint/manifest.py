@@ -132,9 +132,13 @@ class Manifest:
     @cached_property
     def root(self) -> str:
         """BLAKE3 of the semantic lines: equal roots are byte-identical checkpoints."""
-        return blake3("".join(self._semantic_lines()).encode()).hexdigest()
+        return blake3("".join(self._semantic_lines).encode()).hexdigest()
 
-    def _semantic_lines(self) -> Iterable[str]:
+    @cached_property
+    def _semantic_lines(self) -> list[str]:
+        return list(self._semantic_facts())
+
+    def _semantic_facts(self) -> Iterable[str]:
         yield f"format {self.format}\n"
         for name, value in sorted(self.values.items()):
             yield f"value {quoted(name)} {value.text}\n"
@@ -148,7 +152,7 @@ class Manifest:
         yield f"skeleton blake3:{self.skeleton}\n"
 
     def __str__(self) -> str:
-        format_line, *rest = self._semantic_lines()
+        format_line, *rest = self._semantic_lines
         lines = [f"{VERSION}\n", format_line, f"root blake3:{self.root}\n", *rest]
         if self.sketches:
             lines.append(f"sketches {self.sketches}\n")

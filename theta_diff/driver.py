@@ -19,6 +19,7 @@ from theta_diff.colours import palette
 from theta_diff.file_change import FileChange
 from theta_diff.file_change import header
 from theta_diff.file_change import report_of
+from theta_diff.file_change import wanted_detail
 from theta_diff.sides import Version
 from theta_diff.terminal import joined
 from theta_diff.terminal import lines
@@ -43,7 +44,8 @@ def _shown(change: FileChange, colours: Palette) -> Iterator[str]:
     if change.same_content:
         return
     try:
-        report = report_of(change, Repository().theta_dir)
+        repository = Repository()
+        report = report_of(change, repository.theta_dir, wanted_detail(repository))
     except Exception as error:
         yield from _fallback(change, error, colours)
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -63,9 +64,11 @@ def statistics_of(pair: Pair, old: Checkpoint, new: Checkpoint, histograms: bool
     """The statistics of one measurable pair. Raises MissingObject, CorruptObject, FileChanged."""
     collector = Collector(pair.old.dtype, pair.new.dtype, pair.new.shape, histograms)
     count = slice_length(pair.new.shape)
-    sides = zip(slices_of(old, pair.old, count), slices_of(new, pair.new, count), strict=True)
-    for before, after in sides:
-        collector.update(before, after)
+    after = slices_of(new, pair.new, count)
+    for before in slices_of(old, pair.old, count):
+        collector.update(before, next(after))
+        del before  # it is not kept while the next one is decoded
+    deque(after, maxlen=0)  # values are verified once the last one is taken
     return collector.statistics()
 
 

@@ -11,7 +11,9 @@ from theta_diff.report import Report
 from theta_diff.report import reported
 from theta_diff.sides import Version
 from theta_diff.sides import side_of
+from theta_git.configuration import is_on
 from theta_git.path_text import git_path
+from theta_git.repository import Repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,11 @@ def report_of(change: FileChange, theta_dir: Path, detail: Detail = Detail.ESTIM
     """What happened to the file. Raises BadManifest, OSError."""
     old, new = side_of(change.old, theta_dir), side_of(change.new, theta_dir)
     return reported((change.path, change.new_path), old, new, detail)
+
+
+def wanted_detail(repository: Repository) -> Detail:
+    """What the user has git read for a diff: ``GIT_THETA_DIFF_EXACT``, ``theta.diff.exact``. Raises GitFailed."""
+    return Detail.EXACT if is_on(repository, "GIT_THETA_DIFF_EXACT", "theta.diff.exact") else Detail.ESTIMATED
 
 
 def header(change: FileChange) -> Iterator[str]:

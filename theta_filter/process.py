@@ -18,6 +18,7 @@ from theta_filter.download import Downloads
 from theta_filter.smudge import smudged
 from theta_git import hooks
 from theta_git import programs
+from theta_git.configuration import is_on
 from theta_git.path_text import git_path
 from theta_git.pktline import PacketReader
 from theta_git.pktline import PacketWriter
@@ -156,10 +157,7 @@ def _report(path: str, error: Exception) -> None:
 
 def skips_smudge(repository: Repository) -> bool:
     """Whether the user wants manifests in the working tree: ``GIT_THETA_SKIP_SMUDGE``, ``theta.skipSmudge``."""
-    given = os.environ.get("GIT_THETA_SKIP_SMUDGE")
-    if given is not None:
-        return given not in ("", "0", "false")
-    return repository.line("config", "--type=bool", "--default=false", "theta.skipSmudge") == "true"
+    return is_on(repository, "GIT_THETA_SKIP_SMUDGE", "theta.skipSmudge")
 
 
 def main() -> int:

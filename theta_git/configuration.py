@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -36,6 +37,14 @@ def settings(repository: Repository, sections: Iterable[str]) -> list[Setting]:
     fields = done.stdout.decode(errors="surrogateescape").split("\0")[:-1]
     triples = zip(fields[0::3], fields[1::3], fields[2::3], strict=True)
     return [_setting(*triple) for triple in triples]
+
+
+def is_on(repository: Repository, variable: str, key: str) -> bool:
+    """Whether a switch is on: by an environment variable, else by git's configuration; raises GitFailed."""
+    given = os.environ.get(variable)
+    if given is not None:
+        return given not in ("", "0", "false")
+    return repository.line("config", "--type=bool", "--default=false", key) == "true"
 
 
 def write(repository: Repository, scope: Scope, key: str, value: str) -> None:

@@ -91,6 +91,7 @@ def checked(pieces: Iterable[bytes], name: str, digest: str) -> Iterator[bytes]:
         for piece in pieces:
             hasher.update(piece)
             yield piece
+            del piece  # it is not kept while the next one is decoded
     except (MissingObject, CorruptObject) as error:
         error.args = (f"group {name}: {error}",)
         raise

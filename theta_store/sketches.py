@@ -46,7 +46,7 @@ class Sketch:
 
     def distance(self, other: Sketch) -> float:
         """Estimated L2 distance between the two versions."""
-        return math.sqrt(sum((a - b) ** 2 for a, b in zip(self.buckets, other.buckets, strict=True)))
+        return math.dist(self.buckets, other.buckets)
 
     def cosine(self, other: Sketch) -> float | None:
         """Estimated cosine between the two versions; None where one of them is zero."""
@@ -55,9 +55,11 @@ class Sketch:
             return None
         square = self.distance(other) ** 2
         # of near versions the distance says more, of far ones the product: the error of each is smaller there
-        near = (self.norm**2 + other.norm**2 - square) / (2 * norms)
-        far = sum(a * b for a, b in zip(self.buckets, other.buckets, strict=True)) / norms
-        return max(-1.0, min(1.0, near if square < 1.4 * norms else far))
+        if square < 1.4 * norms:
+            cosine = (self.norm**2 + other.norm**2 - square) / (2 * norms)
+        else:
+            cosine = sum(a * b for a, b in zip(self.buckets, other.buckets, strict=True)) / norms
+        return max(-1.0, min(1.0, cosine))
 
 
 def changes_cosine(base: Sketch, ours: Sketch, theirs: Sketch) -> float | None:

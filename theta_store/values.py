@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -28,30 +29,32 @@ def slices(checkpoint: Checkpoint, name: str, count: int) -> Iterator[NDArray[An
     """A group's values in C order as flat arrays of ``count`` elements each, the last one shorter.
 
     Slices of equally shaped groups fall on the same elements, however each is stored. Memory: a slice and
-    a chunk, but the whole group where its storage order is not C order.
+    a chunk, as long as no slice is kept, but the whole group where its storage order is not C order.
     """
     tensor = checkpoint.manifest.groups[name]
     if tensor.strides:
         whole = array(checkpoint, name).reshape(-1)
         yield from (whole[start : start + count] for start in range(0, whole.size, count))
         return
-    wanted = count * DTYPES[tensor.dtype].itemsize
-    yield from (flat_array(piece, tensor.dtype) for piece in recut(checkpoint.chunks(name), wanted))
+    pieces = recut(checkpoint.chunks(name), count * DTYPES[tensor.dtype].itemsize)
+    yield from map(partial(flat_array, dtype=tensor.dtype), pieces)
 
 
 def recut(pieces: Iterable[bytes], length: int) -> Iterator[bytes | memoryview]:
     """The same bytes in pieces of ``length`` each, the last one shorter."""
-    held: list[memoryview] = []
+    held: list[bytes] = []
     missing = length
     for piece in pieces:
         rest = memoryview(piece)
         while len(rest) >= missing:
-            head, rest = rest[:missing], rest[missing:]
-            yield b"".join([*held, head]) if held else head
+            yield b"".join([*held, rest[:missing]]) if held else rest[:missing]
+            rest = rest[missing:]
             held, missing = [], length
         if rest:
-            held.append(rest)
+            held.append(bytes(rest))
             missing -= len(rest)
+        # a name, or a view that is held, would keep this piece in memory while the next one is decoded
+        del piece, rest
     if held:
         yield b"".join(held)
 

@@ -189,6 +189,21 @@ def test_log_with_external_diff(model: Weights, git: Git) -> None:
     assert "~ head.weight" in git("show", "--ext-diff")
 
 
+def test_values_are_read_where_the_user_wants_that(model: Weights, git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
+    model["head.weight"] *= numpy.float32(1.5)
+    save(model, epoch="3")
+    commit(git)
+    assert "change ≈ " in git("diff", "HEAD~1", "HEAD")
+    exact = git("-c", "theta.diff.exact=true", "diff", "HEAD~1", "HEAD")
+    assert "change 50 %" in exact
+    assert "scaled by 1.5" in exact
+    monkeypatch.setenv("GIT_THETA_DIFF_EXACT", "1")
+    assert git("diff", "HEAD~1", "HEAD") == exact
+    assert git("theta", "diff", "HEAD~1", "HEAD") == exact
+    monkeypatch.setenv("GIT_THETA_DIFF_EXACT", "0")
+    assert "change ≈ " in git("-c", "theta.diff.exact=true", "diff", "HEAD~1", "HEAD")
+
+
 def test_missing_sketches_leave_what_is_known(model: Weights, git: Git) -> None:
     model["head.weight"] += 1
     save(model, epoch="3")

@@ -15,6 +15,7 @@ from theta_diff import presentation
 from theta_diff import thresholds
 from theta_diff.file_change import FileChange
 from theta_diff.file_change import report_of
+from theta_diff.file_change import wanted_detail
 from theta_diff.presentation import Shown
 from theta_diff.report import Detail
 from theta_diff.revisions import changed_files
@@ -47,7 +48,8 @@ def run(args: Namespace) -> int:
     rules = [thresholds.rule(text) for text in args.fail_on]
     repository = Repository()
     changes = [] if args.no_index else changed_files(repository, args.arguments, args.cached)
-    found = [_of_two_files(args)] if args.no_index else list(_of_changes(repository, changes, _detail(args)))
+    detail = _detail(args, repository)
+    found = [_of_two_files(args, detail)] if args.no_index else list(_of_changes(repository, changes, detail))
     sys.stdout.write(presentation.text(args, found))
     broken = presentation.offences(rules, found)
     sys.stderr.write("".join(f"{line}\n" for line in broken))
@@ -55,15 +57,17 @@ def run(args: Namespace) -> int:
     return 1 if broken or differs or len(found) < len(changes) else 0
 
 
-def _detail(args: Namespace) -> Detail:
-    return Detail.HISTOGRAMS if args.html else Detail.EXACT if args.exact or args.no_index else Detail.ESTIMATED
+def _detail(args: Namespace, repository: Repository) -> Detail:
+    if args.html:
+        return Detail.HISTOGRAMS
+    return Detail.EXACT if args.exact or args.no_index else wanted_detail(repository)
 
 
-def _of_two_files(args: Namespace) -> Shown:
+def _of_two_files(args: Namespace, detail: Detail) -> Shown:
     if len(args.arguments) != 2:
         raise Failure("--no-index takes two files: git theta diff --no-index OLD NEW")
     old, new = map(Path, args.arguments)
-    return None, files.report_of(old, new, _detail(args))
+    return None, files.report_of(old, new, detail)
 
 
 def _of_changes(repository: Repository, changes: Sequence[FileChange], detail: Detail) -> Iterator[Shown]:

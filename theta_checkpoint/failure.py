@@ -1,6 +1,8 @@
-"""The one exception that is meant for the user's eyes."""
+"""The one exception that is meant for the user's eyes, and what is printed of the others."""
 
 from __future__ import annotations
+
+import os
 
 
 class Failure(Exception):
@@ -9,3 +11,15 @@ class Failure(Exception):
     Drivers and commands print it without a traceback; each room derives its own kinds beside the code that
     raises them.
     """
+
+
+def explained(error: Exception) -> str:
+    """What to print of an error: a file's trouble without its errno, and nothing that a terminal would obey."""
+    text = str(error)
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        text = f"{os.fsdecode(error.filename)}: {error.strerror[0].lower()}{error.strerror[1:]}"
+    return "".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "backslashreplace").decode()

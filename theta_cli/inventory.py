@@ -53,7 +53,7 @@ def tracked(repository: Repository, paths: Sequence[str] = ()) -> list[Tracked]:
     every = sorted(head.keys() | staged.keys() | stages.keys())
     filters = attributes.filters(Repository(repository.top), every)
     ours = [path for path in every if filters.get(path) == "theta"]
-    chosen = _below(repository, ours, paths)
+    chosen = below(repository, ours, paths)
     return [Tracked(path, head.get(path), staged.get(path), stages.get(path, ())) for path in chosen]
 
 
@@ -129,8 +129,8 @@ def value_bytes(manifest: Manifest) -> int:
     return sum(sizes[tensor.dtype] * element_count(tensor.shape) for tensor in manifest.groups.values())
 
 
-def _below(repository: Repository, ours: Sequence[str], paths: Sequence[str]) -> list[str]:
-    """The checkpoints at or below the given paths; an error for a path with none."""
+def below(repository: Repository, ours: Sequence[str], paths: Sequence[str]) -> list[str]:
+    """The checkpoints at or below the given paths, all if none are given; an error for a path with none."""
     chosen: dict[str, None] = {} if paths else dict.fromkeys(ours)
     for path in paths:
         inside = os.path.relpath(os.path.realpath(path), os.path.realpath(repository.top))

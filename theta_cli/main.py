@@ -14,6 +14,7 @@ from importlib import import_module
 from io import TextIOWrapper
 
 from theta_checkpoint.failure import Failure
+from theta_checkpoint.failure import explained
 from theta_cli import __version__
 from theta_cli.verbs import PLUMBING
 from theta_cli.verbs import VERBS
@@ -105,7 +106,7 @@ def _told(error: Exception) -> int:
     from strategies.contract import MergeError
 
     if isinstance(error, Failure | MergeError | OSError):
-        print(f"theta: {error}", file=sys.stderr)
+        print(f"theta: {explained(error)}", file=sys.stderr)
         return 1
     import traceback
 

@@ -51,7 +51,8 @@ def migrate_head(conversion: Conversion, line: str | None, message: str) -> Migr
     new = {entry.path: conversion.file(entry.path, entry.oid) for entry in entries}
     changed = [entry for entry in entries if new[entry.path] != entry.oid]
     if not changed:
-        raise NothingMatches(f"no file of HEAD that matches {' '.join(conversion.patterns)} has to be converted")
+        patterns = " ".join(conversion.patterns)
+        raise NothingMatches(f"no file that matches {patterns} has to be converted; to list files, type: git ls-files")
     _rewrite_attributes(repository, conversion.patterns, line)
     modes = _modes(repository)
     records = (f"{modes[entry.path]} {new[entry.path]}\t{entry.path}\0" for entry in changed)

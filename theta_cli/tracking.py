@@ -79,7 +79,7 @@ def pattern_of(argument: str) -> str:
     if pattern.startswith("../") or (pattern.startswith("/") and os.path.lexists(argument)):
         raise NotTrackable(f"{argument} is outside of this folder; run git theta track where it is")
     if os.path.isdir(argument):
-        raise NotTrackable(f"{argument} is a folder; track the files in it, for example '{pattern}/*.pt'")
+        raise NotTrackable(f"{argument} is a folder; to track files in it, type: git theta track '{pattern}/*.pt'")
     if pattern.startswith("!"):
         raise NotTrackable(f"git allows no negative pattern here: {argument}")
     if name := next((name for name in _OF_GIT if fnmatchcase(name, os.path.basename(pattern))), None):

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 
 from theta_checkpoint.failure import Failure
+from theta_checkpoint.failure import explained
 from theta_diff.colours import Palette
 from theta_diff.colours import palette
 from theta_diff.file_change import FileChange
@@ -54,7 +55,7 @@ def _shown(change: FileChange, colours: Palette) -> Iterator[str]:
 
 def _fallback(change: FileChange, error: Exception, colours: Palette) -> Iterator[str]:
     """A word to the user and git's own diff of the two blobs."""
-    print(f"theta: {git_path(change.new_path)}: {error}", file=sys.stderr)
+    print(f"theta: {git_path(change.new_path)}: {explained(error)}", file=sys.stderr)
     if not isinstance(error, Failure | OSError):
         sys.excepthook(type(error), error, error.__traceback__)
     if not (change.old.has_blob and change.new.has_blob):
@@ -76,7 +77,7 @@ def main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Failure as error:
-        print(f"theta: {error}", file=sys.stderr)
+        print(f"theta: {explained(error)}", file=sys.stderr)
     return 0
 
 

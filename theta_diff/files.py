@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from theta_checkpoint.failure import Failure
+from theta_checkpoint.failure import explained
 from theta_diff import json_report
 from theta_diff import presentation
 from theta_diff import thresholds
@@ -77,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, Failure) as error:
-        print(f"theta-diff: {error}", file=sys.stderr)
+        print(f"theta-diff: {explained(error)}", file=sys.stderr)
     return 2
 
 

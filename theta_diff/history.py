@@ -18,6 +18,7 @@ from theta_checkpoint.manifest import parse
 from theta_diff.compare import NamedTensor
 from theta_diff.compare import named_tensors
 from theta_diff.distances import Located
+from theta_git.repository import GitFailed
 from theta_git.repository import Repository
 from theta_git.trees import blobs_beginning
 from theta_store.objects import MissingObject
@@ -65,18 +66,24 @@ class Step:
 def steps(repository: Repository, path: str, revision: str = "HEAD", limit: int | None = None) -> list[Step]:
     """The commits that changed a file, newest first; a merge if its file is like that of no parent.
 
-    ``path`` is relative to the current folder. Raises NoSuchVersion where there is no such commit, GitFailed for
-    an unknown revision.
+    ``path`` is relative to the current folder. Raises NoSuchVersion where there is no such commit, NoSuchCommit for
+    an unknown revision, OutsideOfRepository.
     """
+    if (repository.folder / path).is_dir():
+        raise NoSuchVersion(_folder_text(path))
     options = [] if limit is None else [f"--max-count={limit}"]
-    listed = repository.output(
+    done = repository.finished(
         "--literal-pathspecs", "log", _FORMAT, "-c", "--raw", "-z", "--no-abbrev", "--no-renames", "--topo-order",
         *options, "--end-of-options", revision, "--", path,
     )  # fmt: skip
-    records = _RECORD.split(os.fsdecode(listed))[1:]
+    if done.returncode:
+        repository.commit(revision)
+        repository.check_inside([path])
+        raise GitFailed(("log",), done.stderr.decode(errors="replace"))
+    records = _RECORD.split(os.fsdecode(done.stdout))[1:]
     found = [step for record in records if (step := _step(record))]
     if not found:
-        raise NoSuchVersion(f"no commit of {revision} changed {path}; `git theta ls-files` lists the checkpoints")
+        raise NoSuchVersion(f"no commit of {revision} changed {path}; to list checkpoints, type: git theta ls-files")
     return found
 
 
@@ -93,13 +100,21 @@ def _step(record: str) -> Step | None:
 
 
 def blob_at(repository: Repository, revision: str, path: str) -> str:
-    """The blob of a path, as seen from the current folder or from the root, in a revision. Raises NoSuchVersion."""
+    """The blob of a path, as seen from the current folder or from the root, in a revision; "" is the index.
+
+    Raises NoSuchVersion, NoSuchCommit.
+    """
     # from the root as well: git reads REV:PATH so, and a bare repository has no current folder
     for name in (f"{revision}:./{path}", f"{revision}:{path}"):
         done = repository.finished("rev-parse", "--quiet", "--verify", "--end-of-options", name)
         if not done.returncode:
-            return done.stdout.decode().strip()
-    raise NoSuchVersion(f"{revision} holds no {path}; `git theta ls-files` lists the checkpoints")
+            oid = done.stdout.decode().strip()
+            if repository.line("cat-file", "-t", oid) != "blob":
+                raise NoSuchVersion(_folder_text(path))
+            return oid
+    if revision:
+        repository.commit(revision)
+    raise NoSuchVersion(f"{revision or 'the index'} holds no {path}; to list checkpoints, type: git theta ls-files")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +126,12 @@ class Version:
     """SHA-256 of the object that holds the sketches"""
 
 
-def versions(repository: Repository, oids: Iterable[str | None], pattern: str = "*") -> dict[str | None, Version]:
-    """The groups whose name matches, of every manifest among the blobs; a blob that is none has no groups.
+def versions(
+    repository: Repository, path: str, oids: Iterable[str | None], pattern: str = "*"
+) -> dict[str | None, Version]:
+    """The groups whose name matches, of every manifest among the blobs of a file; a blob that is none has no groups.
 
-    Raises NoSuchGroup where a pattern matches in none of them.
+    Raises NoSuchVersion where none is a manifest, NoSuchGroup where a pattern matches in none of them.
     """
     wanted = dict.fromkeys(oid for oid in oids if oid)
     empty = Version({}, None)
@@ -125,8 +142,10 @@ def versions(repository: Repository, oids: Iterable[str | None], pattern: str = 
             tensors = named_tensors(manifest)
             chosen = {name: tensors[name] for name in tensors if pattern == "*" or fnmatchcase(name, pattern)}
             found[oid] = Version(chosen, manifest.sketches)
+    if wanted and all(found[oid] is empty for oid in wanted):
+        raise NoSuchVersion(f"{path} is no checkpoint there; to list checkpoints, type: git theta ls-files")
     if pattern != "*" and not any(version.groups for version in found.values()):
-        raise NoSuchGroup(f"no group is named like {pattern!r}; to list them, type: git theta show PATH")
+        raise NoSuchGroup(f"no group of {path} is named like {pattern!r}; to list them, type: git theta show {path}")
     return found
 
 
@@ -136,6 +155,10 @@ def located(version: Version, objects: ObjectStore) -> Located:
         return Located(version.groups, decoded(objects.read(version.sketches)) if version.sketches else {})
     except (MissingObject, OSError):
         return Located(version.groups, {})
+
+
+def _folder_text(path: str) -> str:
+    return f"{path} is a folder; to list the checkpoints in it, type: git theta ls-files {path}"
 
 
 def _parsed(text: bytes) -> Manifest | None:

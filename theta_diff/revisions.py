@@ -21,10 +21,12 @@ class NeitherRevisionNorPath(Failure):
 def changed_files(repository: Repository, arguments: Sequence[str], staged: bool = False) -> list[FileChange]:
     """The checkpoints that `git diff ARGUMENTS` would show: revisions, then paths from the current folder.
 
-    Raises NotARepository, NeitherRevisionNorPath, and GitFailed where git does not understand them.
+    Raises NotARepository, NeitherRevisionNorPath, OutsideOfRepository, NoSuchCommit, and GitFailed where git does
+    not understand them.
     """
     top = repository.top
     revisions, paths = _parted(repository, arguments)
+    repository.check_inside(paths)
     options = ["--cached"] if staged else []
     listed = repository.output(
         "diff", "--raw", "-z", "--no-abbrev", "--find-renames", "--no-relative", *options, *revisions, "--", *paths
@@ -57,7 +59,11 @@ def _check_paths(repository: Repository, paths: Sequence[str]) -> None:
     for path in paths:
         known = os.path.lexists(repository.folder / path) or any(sign in path for sign in "*?[:")
         if not known and not repository.output("log", "--max-count=1", "--format=%h", "--all", "--", path):
-            raise NeitherRevisionNorPath(f"{path!r} is no revision, and no commit has such a path")
+            if path == "HEAD":
+                repository.commit(path)
+            raise NeitherRevisionNorPath(
+                f"{path!r} is no revision and no path of any commit; to list commits, type: git log --all --oneline"
+            )
 
 
 def _changes(raw: str, top: str) -> Iterator[FileChange]:

@@ -45,7 +45,7 @@ def check_clean(repository: Repository) -> None:
     if repository.output("status", "--porcelain", "--untracked-files=no"):
         raise NotClean("there are changes that are not committed; commit or stash them first")
     if repository.output("ls-files", "--others", "--", ATTRIBUTES):
-        raise NotClean(f"{ATTRIBUTES} is not committed; commit it first")
+        raise NotClean(f"{ATTRIBUTES} is not committed; first: git add {ATTRIBUTES}, and git commit")
 
 
 def rewrite(repository: Repository, rules: Rules) -> int:

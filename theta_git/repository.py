@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +14,14 @@ from theta_checkpoint.failure import Failure
 
 class NotARepository(Failure):
     """There is no git repository here."""
+
+
+class NoSuchCommit(Failure):
+    """A revision that names no commit."""
+
+
+class OutsideOfRepository(Failure):
+    """A path that no folder of the working tree holds."""
 
 
 class GitFailed(Failure):
@@ -74,6 +84,26 @@ class Repository:
         if done.returncode:
             raise NotARepository(f"{self.folder.absolute()} is not inside a git repository; begin with: git init")
         return done.stdout.decode(errors="surrogateescape").removesuffix("\n")
+
+    def commit(self, revision: str) -> str:
+        """The id of the commit that a revision names; raises :class:`NoSuchCommit`, :class:`NotARepository`."""
+        done = self.finished("rev-parse", "--quiet", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+        if not done.returncode:
+            return done.stdout.decode().strip()
+        _ = self.common_dir
+        if revision in ("HEAD", "@"):
+            raise NoSuchCommit("HEAD has no commit yet; to make the first one, type: git commit")
+        raise NoSuchCommit(f"{revision!r} names no commit; to list those there are, type: git log --all --oneline")
+
+    def check_inside(self, paths: Iterable[str]) -> None:
+        """Raise :class:`OutsideOfRepository` for a path, from this folder, that is not in the working tree."""
+        top = os.path.realpath(self.top)
+        for path in paths:
+            folder, name = os.path.split(os.path.abspath(self.folder / path))
+            if os.path.commonpath([top, os.path.join(os.path.realpath(folder), name)]) != top:
+                raise OutsideOfRepository(
+                    f"{path} is outside of the repository in {top}; to compare files anywhere, type: theta-diff OLD NEW"
+                )
 
     def blob(self, name: str) -> bytes | None:
         """The content of a blob named by object id or ``REV:PATH`` or ``:PATH``; None if there is none."""

@@ -161,7 +161,7 @@ def test_log_names_the_commits_that_changed_a_group(model: Weights, run: Run, gi
 @pytest.mark.parametrize("words", [["log", PATH, "no*"], ["blame", PATH, "no*"],
                                    ["compare", "--group", "no*", PATH, "HEAD", "HEAD~1"]])  # fmt: skip
 def test_a_pattern_that_matches_no_group_is_told(words: list[str], model: Weights, run: Run) -> None:
-    with pytest.raises(Failure, match=r"no group is named like 'no\*'"):
+    with pytest.raises(Failure, match=r"no group of model.safetensors is named like 'no\*'"):
         run(*words)
 
 

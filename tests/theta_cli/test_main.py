@@ -114,7 +114,7 @@ def test_any_name_can_be_printed_to_any_terminal(repo: Path, git: Git) -> None:
     ("error", "code", "text"),
     [
         (Failure("what to type next"), 1, "theta: what to type next\n"),
-        (PermissionError(13, "Permission denied", "x"), 1, "theta: [Errno 13] Permission denied: 'x'\n"),
+        (PermissionError(13, "Permission denied", "x"), 1, "theta: x: permission denied\n"),
         (KeyboardInterrupt(), 130, ""),
         (ZeroDivisionError("a bug"), 3, "theta: unexpected ZeroDivisionError"),
     ],

@@ -14,6 +14,7 @@ from theta_diff.history import blobs
 from theta_diff.history import steps
 from theta_diff.history import touched
 from theta_diff.history import versions
+from theta_git.repository import NoSuchCommit
 from theta_git.repository import Repository
 
 Git = Callable[..., str]
@@ -64,7 +65,7 @@ def test_a_path_is_no_pattern(repo: Path, git: Git, commit: Commit, weights: Wei
 
 def test_a_merge_touches_only_what_is_like_no_parent(history: Weights) -> None:
     found = steps(Repository(), PATH)
-    known = versions(Repository(), blobs(found))
+    known = versions(Repository(), "model.safetensors", blobs(found))
     assert touched(found[0], known) == {"layer.3.query.weight"}
 
 
@@ -72,7 +73,7 @@ def test_every_group_is_blamed_on_the_commit_that_made_it(history: Weights) -> N
     repository = Repository()
     tip = blob_at(repository, "HEAD", PATH)
     found = steps(repository, PATH)
-    commits = blamed(found, versions(repository, [tip, *blobs(found)]), tip)
+    commits = blamed(found, versions(repository, "model.safetensors", [tip, *blobs(found)]), tip)
     subjects = {name: commit.subject for name, commit in commits.items()}
     assert subjects.pop("head.weight") == "side"
     assert subjects.pop("layer.0.query.weight") == "second"
@@ -84,11 +85,14 @@ def test_every_group_is_blamed_on_the_commit_that_made_it(history: Weights) -> N
 def test_only_matching_groups_are_kept(repo: Path, commit: Commit, weights: Weights) -> None:
     commit(weights)
     tip = blob_at(Repository(), "HEAD", PATH)
-    known = versions(Repository(), [tip, None], "*query*")
+    known = versions(Repository(), "model.safetensors", [tip, None], "*query*")
     assert len(known[tip].groups) == 4
     assert known[None].groups == {}
 
 
-def test_a_revision_without_the_file_is_named(empty_repo: Path) -> None:
+def test_a_revision_without_the_file_is_named(empty_repo: Path, git: Git) -> None:
+    with pytest.raises(NoSuchCommit, match="HEAD has no commit yet"):
+        blob_at(Repository(), "HEAD", "nothing.pt")
+    git("commit", "--quiet", "--allow-empty", "--message", "nothing")
     with pytest.raises(NoSuchVersion, match=r"HEAD holds no nothing\.pt"):
         blob_at(Repository(), "HEAD", "nothing.pt")

@@ -48,9 +48,10 @@ def run(args: Namespace) -> int:
     _ = repository.top
     if args.update_type or args.update_data:
         return _update(repository, args)
+    repository.check_inside(args.paths)
+    _check_present(repository, args.paths)
     filters = attributes.filters(repository, args.paths)
     fresh = [path for path in args.paths if filters.get(path) != "theta"]
-    _check_present(repository, fresh)
     for one in tracking.track(repository, fresh) if fresh else []:
         print(f"tracking {one.pattern}")
     if installed := installation.installed_if_needed(repository):

@@ -35,7 +35,7 @@ def run(args: Namespace) -> int:
     repository = Repository()
     oid = blob_at(repository, args.revision, args.path)
     found = steps(repository, args.path, args.revision)
-    known = versions(repository, [oid, *blobs(found)], args.pattern)
+    known = versions(repository, args.path, [oid, *blobs(found)], args.pattern)
     commits = blamed(found, known, oid)
     if args.json:
         groups = [_facts(name, commits.get(name)) for name in sorted(known[oid].groups)]

@@ -59,10 +59,10 @@ def run(args: Namespace) -> int:
     if len(args.branches) < 2:
         raise Failure("name two or more branches: git theta compare PATH BRANCH BRANCH...")
     repository = Repository()
+    tips = [blob_at(repository, name, args.path) for name in args.branches]
     base_name = args.base or _merge_base(repository, args.branches)
-    names = [base_name, *args.branches]
-    oids = [blob_at(repository, name, args.path) for name in names]
-    known = versions(repository, oids, args.group)
+    oids = [blob_at(repository, base_name, args.path), *tips]
+    known = versions(repository, args.path, oids, args.group)
     objects = ObjectStore(repository.theta_dir / "objects")
     base, *places = (located(known[oid], objects) for oid in oids)
     found = [

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from theta_checkpoint.failure import Failure
+from theta_checkpoint.failure import explained
 from theta_diff import files
 from theta_diff import presentation
 from theta_diff import thresholds
@@ -76,4 +77,4 @@ def _of_changes(repository: Repository, changes: Sequence[FileChange], detail: D
         try:
             yield change, report_of(change, repository.theta_dir, detail)
         except (Failure, OSError) as error:
-            print(f"theta: {git_path(change.new_path)}: {error}", file=sys.stderr)
+            print(f"theta: {git_path(change.new_path)}: {explained(error)}", file=sys.stderr)

@@ -29,15 +29,16 @@ def configure(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Tell for each parameter group of a merge which side or strategy gave it."""
     repository = Repository()
+    commit = repository.commit(args.commit)
     (path,) = at_root([args.path], repository)
-    _, *parents = repository.line("rev-list", "--parents", "-1", args.commit, "--").split()
+    _, *parents = repository.line("rev-list", "--parents", "-1", commit, "--").split()
     if len(parents) < 2:
-        raise Failure(f"{args.commit} is not a merge commit")
+        raise Failure(f"{args.commit} is not a merge; to list merges, type: git log --merges --oneline")
     base = repository.finished("merge-base", "--octopus", *parents).stdout.decode().strip()
-    merged = _required(args.commit, path, repository)
+    merged = _required(commit, path, repository)
     sides = tuple(_required(parent, path, repository) for parent in parents)
     versions = Versions(_manifest(base, path, repository) if base else None, sides)
-    noted = recalled(repository.line("rev-parse", f"{args.commit}:{path}"), repository)
+    noted = recalled(repository.line("rev-parse", f"{commit}:{path}"), repository)
     found = [one for one in origins(merged, versions, noted) if args.all or one.text != "unchanged"]
     if args.json:
         print_json({"path": path, "groups": [{"name": one.name, "origin": one.text} for one in found]})
@@ -53,7 +54,7 @@ def run(args: Namespace) -> int:
 def _required(commit: str, path: str, repository: Repository) -> Manifest:
     found = _manifest(commit, path, repository)
     if found is None:
-        raise Failure(f"{path}: there is no such checkpoint in {commit[:12]}")
+        raise Failure(f"{path}: there is no such checkpoint in {commit[:12]}; to list them, type: git theta ls-files")
     return found
 
 

@@ -9,6 +9,7 @@ from theta_checkpoint.manifest import HEAD
 from theta_checkpoint.manifest import Manifest
 from theta_cli.fetching import ObjectsMissing
 from theta_cli.fetching import fetched
+from theta_cli.inventory import below
 from theta_cli.inventory import parsed
 from theta_cli.inventory import tracked
 from theta_cli.json_output import add_json_option
@@ -65,8 +66,10 @@ def _manifests(repository: Repository, args: Namespace) -> dict[str, Manifest]:
     if args.all:
         named = {oid: f"{path} ({oid[:10]})" for oid, path in reachable_blobs(repository).items()}
     elif args.rev:
-        top = repository.line("rev-parse", "--verify", f"{args.rev}^{{commit}}")
-        named = {entry.oid: entry.path for entry in commit_entries(repository, top)}
+        top = repository.commit(args.rev)
+        entries = {entry.path: entry.oid for entry in commit_entries(repository, top)}
+        chosen = below(repository, list(entries), args.paths) if args.paths else entries
+        named = {entries[path]: path for path in chosen}
     else:
         entries = tracked(repository, args.paths)
         named = {entry.index: entry.path for entry in entries if entry.index}

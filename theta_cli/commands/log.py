@@ -73,7 +73,7 @@ def entries(repository: Repository, args: Namespace) -> Iterator[Entry]:
     """The commits that changed such groups, newest first."""
     found = steps(repository, args.path, args.revision, args.max_count)
     start = blob_at(repository, args.drift_from, args.path) if args.drift_from else None
-    known = versions(repository, [start, *blobs(found)], args.pattern)
+    known = versions(repository, args.path, [start, *blobs(found)], args.pattern)
     objects = ObjectStore(repository.theta_dir / "objects")
     place = lru_cache(maxsize=4)(lambda oid: located(known[oid], objects))
     for step in found:

@@ -41,10 +41,14 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Run `git merge` with the strategy, or only tell what it would do to checkpoints."""
+    repository = Repository()
+    _ = repository.top
+    for commit in ("HEAD", *args.branches):
+        repository.commit(commit)
     environment = {**os.environ, **_exported(args)}
     if args.dry_run:
-        return _told(args, environment)
-    installation.ensure_installed(Repository())
+        return _told(args, environment, repository)
+    installation.ensure_installed(repository)
     strategy = ["-s", "theta"] if len(args.branches) > 1 else []
     return subprocess.run(
         ["git", "merge", *strategy, *args.rest, *args.branches], env=environment, check=False
@@ -63,8 +67,8 @@ def _exported(args: Namespace) -> dict[str, str]:
     return exported
 
 
-def _told(args: Namespace, environment: dict[str, str]) -> int:
-    outcomes = dry_run(args.branches, environment, Repository())
+def _told(args: Namespace, environment: dict[str, str], repository: Repository) -> int:
+    outcomes = dry_run(args.branches, environment, repository)
     if args.json:
         print_json({"checkpoints": [{"path": path, **outcome_json(one)} for path, one in outcomes.items()]})
         return int(any(one.open for one in outcomes.values()))

@@ -27,7 +27,7 @@ def run(args: Namespace) -> int:
     (path,) = at_root([args.files[-1]], repository)
     found = resolver.unmerged([path])
     if not found:
-        raise Failure(f"{path}: not a checkpoint in conflict; use another merge tool for it")
+        raise Failure(f"{path}: not a checkpoint in conflict; for other files, type: git mergetool --tool=TOOL")
     result = resolver.resolve(found[0], Request(interactive=True))
     for line in conflict_report(path, result, len(result.manifest.groups)):
         print(f"theta: {line}", file=sys.stderr)

@@ -37,5 +37,5 @@ def run(args: Namespace) -> int:
 
 def _history(repository: Repository, revs: list[str]) -> dict[str, str]:
     """Every blob of these histories: what an earlier push may have left out is sent now."""
-    updates = [RefUpdate(repository.line("rev-parse", "--verify", rev), "") for rev in revs]
+    updates = [RefUpdate(repository.commit(rev), "") for rev in revs]
     return outgoing_blobs(repository, updates, None)

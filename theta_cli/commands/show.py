@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import asdict
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from theta_checkpoint.failure import Failure
@@ -62,8 +62,12 @@ def run(args: Namespace) -> int:
 
 def _side(repository: Repository, version: str) -> Side:
     revision, colon, path = version.partition(":")
-    if colon and not Path(version).exists():
+    if colon and not os.path.lexists(version):
         given = Version("", blob_at(repository, revision or "", path), "100644")
+    elif os.path.isdir(version):
+        raise Failure(f"{version} is a folder; to list the checkpoints in it, type: git theta ls-files {version}")
+    elif not os.path.lexists(version):
+        raise Failure(f"{version}: there is no such file; to see a committed one, type: git theta show HEAD:{version}")
     else:
         given = Version(version, "0" * 40, "100644")
     side = side_of(given, repository.theta_dir)

@@ -7,6 +7,8 @@ remote for all git remotes; the git-lfs server of the git remote itself.
 
 from __future__ import annotations
 
+import os
+
 from theta_checkpoint.failure import Failure
 from theta_git import remotes
 from theta_git.repository import Repository
@@ -21,11 +23,14 @@ class NoRemote(Failure):
 
 
 def remote_of(repository: Repository, objects: ObjectStore, name: str) -> Remote:
-    """The remote for a git remote, a theta remote, or the URL of either."""
+    """The remote for a git remote, a theta remote, or the URL of either; raises :class:`NoRemote`."""
     if place := _place(repository, name):
         from theta_store.remotes.kvstore import KvStoreRemote
 
         return KvStoreRemote(objects, name, *place)
+    is_place = "/" in name or ":" in name or os.path.exists(name)
+    if not is_place and name not in remotes.names(repository):
+        raise NoRemote(f"there is no remote {name!r}; to list them, type: git theta remote")
     from theta_store.remotes.lfs import LfsRemote
 
     return LfsRemote(repository, objects, name)

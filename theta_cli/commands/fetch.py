@@ -67,9 +67,9 @@ def _manifests(repository: Repository, args: Namespace) -> dict[str, Manifest]:
         named = {oid: f"{path} ({oid[:10]})" for oid, path in reachable_blobs(repository).items()}
     elif args.rev:
         top = repository.commit(args.rev)
-        entries = {entry.path: entry.oid for entry in commit_entries(repository, top)}
-        chosen = below(repository, list(entries), args.paths) if args.paths else entries
-        named = {entries[path]: path for path in chosen}
+        held = {entry.path: entry.oid for entry in commit_entries(repository, top)}
+        chosen = below(repository, list(held), args.paths) if args.paths else held
+        named = {held[path]: path for path in chosen}
     else:
         entries = tracked(repository, args.paths)
         named = {entry.index: entry.path for entry in entries if entry.index}

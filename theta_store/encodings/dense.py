@@ -14,10 +14,8 @@ from typing import Any
 
 from theta_checkpoint.dtypes import DTYPES
 from theta_store.chunks import MAX_CHUNK
+from theta_store.encodings import c_blosc
 from theta_store.objects import CorruptObject
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,12 +27,7 @@ BLOCK = 512 << 10
 
 def encoded(raw: bytes | memoryview, itemsize: int) -> bytes:
     """One chunk of raw little-endian elements of ``itemsize`` bytes as an object's bytes."""
-    import numpy
-    from numcodecs import blosc
-
-    blosc.use_threads = False
-    array = numpy.frombuffer(raw, dtype=f"V{itemsize}")
-    return bytes(blosc.compress(array, b"zstd", 1, blosc.SHUFFLE, BLOCK))
+    return c_blosc.compressed(bytes(raw), itemsize, BLOCK)
 
 
 def shuffle_width(dtype: str) -> int:
@@ -45,23 +38,17 @@ def shuffle_width(dtype: str) -> int:
 
 def decoded(data: bytes, base: bytes | None = None) -> bytes:
     """The raw bytes of one object, which leans on no base; raises :class:`CorruptObject` if they are damaged."""
-    from numcodecs import blosc
-
-    blosc.use_threads = False
-    if not raw_length(data):
-        return b""
+    length = raw_length(data)
     try:
-        return bytes(blosc.decompress(data))
-    except (RuntimeError, ValueError) as error:
+        return c_blosc.decompressed(data, length) if length else b""
+    except ValueError as error:
         raise CorruptObject(f"an object does not decode: {error}") from error
 
 
 def integers(data: bytes | memoryview) -> NDArray[Any]:
     """What :func:`decoded` gives, as a writable array of unsigned little-endian integers of the object's width."""
     import numpy
-    from numcodecs import blosc
 
-    blosc.use_threads = False
     length = raw_length(data)
     width = data[3]
     if width not in (1, 2, 4, 8) or length % width:
@@ -69,8 +56,8 @@ def integers(data: bytes | memoryview) -> NDArray[Any]:
     found = numpy.empty(length // width, f"<u{width}")
     if length:
         try:
-            blosc.decompress(data, found)
-        except (RuntimeError, ValueError) as error:
+            c_blosc.decompress(bytes(data), found.ctypes.data, length)
+        except ValueError as error:
             raise CorruptObject(f"an object does not decode: {error}") from error
     return found
 

@@ -72,9 +72,12 @@ def _given_by_git_theta(spool: Spooled) -> bytes | None:
 
 def _captured(path: str, spool: Spooled, clone: Clone, warning: str | None) -> Cleaned:
     found = identified(spool.source)
-    earlier = list(_parsed(clone.earlier_manifests(path)))
-    same = next((m for m in earlier if m.root == found.manifest.root and _is_complete(bytes(m), clone)), None)
-    content = bytes(same or captured(spool.source, found, clone.store, next(iter(earlier), None)))
+    root = found.manifest.root
+    content = clone.store.registry.manifest(root)
+    if not content or not _is_complete(content, clone):
+        earlier = list(_parsed(clone.earlier_manifests(path)))
+        same = next((m for m in earlier if m.root == root and _is_complete(bytes(m), clone)), None)
+        content = bytes(same or captured(spool.source, found, clone.store, next(iter(earlier), None)))
     spool.check_unchanged()
     clone.store.registry.remember(manifests=[(spool.digest, content)])
     return Cleaned(content, warning or found.layout.warning)

@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from blake3 import blake3
-
 from theta_checkpoint.manifest import BadManifest
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import is_manifest
@@ -51,8 +49,5 @@ def smudged(content: bytes, clone: Clone) -> Smudged:
 
 def _remembered(content: bytes, manifest: Manifest, clone: Clone) -> Iterator[bytes]:
     """The file, piece by piece; after the last one, clean will know it again."""
-    hasher = blake3()
-    for piece in restored(StoredCheckpoint(manifest, clone.store.objects)):
-        hasher.update(piece)
-        yield piece
-    clone.store.registry.remember(manifests=[(hasher.hexdigest(), content)], recipes=manifest.recipes.values())
+    yield from restored(StoredCheckpoint(manifest, clone.store.objects))
+    clone.store.registry.remember(manifests=[(manifest.root, content)], recipes=manifest.recipes.values())

@@ -1,4 +1,4 @@
-"""What this clone already knows: manifests by file digest, recipes and sketches by group digest.
+"""What this clone already knows: manifests by file digest or root, recipes and sketches by group digest.
 
 Only a cache, in one SQLite file under ``.git/theta``: whatever is wrong with it (locked, damaged, read-only),
 the answer is "not known" and the work is done again.
@@ -34,11 +34,11 @@ class Registry:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def manifest(self, file_digest: str) -> bytes | None:
-        """The manifest of a file whose bytes have this BLAKE3 digest."""
-        found = self._found("files", "manifest", [file_digest])
+    def manifest(self, digest: str) -> bytes | None:
+        """The manifest of a file whose bytes have this BLAKE3 digest, or the manifest of this root."""
+        found = self._found("files", "manifest", [digest])
         try:
-            return zlib.decompress(found[file_digest]) if found else None
+            return zlib.decompress(found[digest]) if found else None
         except zlib.error:
             return None
 
@@ -57,7 +57,7 @@ class Registry:
         recipes: Iterable[Recipe] = (),
         sketches: Iterable[tuple[str, bytes]] = (),
     ) -> None:
-        """Add what was learnt: manifests by file digest, recipes, sketch rows by group digest."""
+        """Add what was learnt: manifests by file digest or root, recipes, sketch rows by group digest."""
         files = [(bytes.fromhex(digest), zlib.compress(text, 1)) for digest, text in manifests]
         texts = [(bytes.fromhex(recipe.digest), _text(recipe)) for recipe in recipes]
         rows = [(bytes.fromhex(digest), row) for digest, row in sketches]

@@ -5,19 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
 
 from theta_checkpoint.failure import Failure
 from theta_filter.asker import wants_manifests
-from theta_filter.clean import cleaned
 from theta_filter.clone import Clone
 from theta_filter.download import Downloads
-from theta_filter.smudge import smudged
-from theta_git import hooks
-from theta_git import programs
 from theta_git.configuration import is_on
 from theta_git.path_text import git_path
 from theta_git.pktline import PacketReader
@@ -80,6 +75,8 @@ class FilterProcess:
                 raise Failure(f"git asked for {command!r}, which this version does not know")
 
     def _clean(self, path: str) -> None:
+        from theta_filter.clean import cleaned
+
         pieces = self.reader.packets()
         try:
             result = cleaned(path, pieces, self.clone)
@@ -94,6 +91,9 @@ class FilterProcess:
 
     def _guard_pushes(self) -> None:
         """See that what was added here will be pushed: a fresh clone has no hook files (git before 2.54)."""
+        from theta_git import hooks
+        from theta_git import programs
+
         if not self.guarded:
             self.guarded = True
             with contextlib.suppress(Failure, OSError):
@@ -115,6 +115,8 @@ class FilterProcess:
         if wants_manifests(request, path, self.clone.repository):
             self._send(path, iter([content]))
             return
+        from theta_filter.smudge import smudged
+
         self.downloads.fetch([content])
         result = smudged(content, self.clone)
         _warn(path, result.warning)
@@ -152,6 +154,8 @@ def _warn(path: str, warning: str | None) -> None:
 def _report(path: str, error: Exception) -> None:
     print(f"theta: {git_path(path)}: {error}", file=sys.stderr)
     if not isinstance(error, Failure):
+        import traceback
+
         traceback.print_exception(error)
 
 

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Protocol
 from typing import TypeVar
 
@@ -23,15 +24,15 @@ from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Recipe
 from theta_store import chains
 from theta_store import sketches
-from theta_store.capture import Identified
-from theta_store.capture import group_pieces
-from theta_store.capture import identified
 from theta_store.chains import chain
 from theta_store.chains import checked
 from theta_store.chunks import WORKERS
 from theta_store.objects import CorruptObject
 from theta_store.objects import MissingObject
 from theta_store.objects import ObjectStore
+
+if TYPE_CHECKING:
+    from theta_store.capture import Identified
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -118,6 +119,8 @@ class FileCheckpoint:
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """See :meth:`Checkpoint.chunks`."""
+        from theta_store.capture import group_pieces
+
         return checked(group_pieces(self.source, self._groups[name]), name, self.manifest.groups[name].digest)
 
     @cached_property
@@ -128,6 +131,8 @@ class FileCheckpoint:
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[FileCheckpoint]:
     """The checkpoint in a file outside of any repository; raises OSError."""
+    from theta_store.capture import identified
+
     with path.open("rb") as file:
         source = FileSource(file.fileno())
         yield FileCheckpoint(identified(source), source)

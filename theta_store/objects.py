@@ -8,8 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import secrets
-import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -119,6 +117,8 @@ class ObjectStore:
             try:
                 os.link(path, partial)
             except OSError:
+                import shutil
+
                 shutil.copyfile(path, partial)
             os.chmod(partial, 0o444)
             os.rename(partial, place)
@@ -163,4 +163,4 @@ def _lines(file: Path) -> list[str]:
 
 def _partial(path: Path) -> Path:
     """A fresh name beside ``path``, for what is not whole yet."""
-    return path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
+    return path.with_name(f"{path.name}.{os.urandom(4).hex()}.partial")

@@ -67,7 +67,7 @@ def merged(
     output = (sides[0] if base is None else base).dtype
     if sides[0].numel() == 0:
         return sides[0].to(output)
-    _refuse_integers(base, sides, context)
+    _refuse_other_numbers(base, sides, context)
     options = options_of_sides(strategy, options, kept, len(sides))
     return _computed(strategy, base, [sides[i] for i in kept], options, _context_of(context, kept), output)
 
@@ -132,10 +132,14 @@ def _refuse_shapes(base: Tensor | None, sides: Sequence[Tensor], context: Contex
         raise CannotMerge(context.group, f"the versions have different shapes: {listed}")
 
 
-def _refuse_integers(base: Tensor | None, sides: Sequence[Tensor], context: Context) -> None:
+def _refuse_other_numbers(base: Tensor | None, sides: Sequence[Tensor], context: Context) -> None:
     for version in _versions(base, sides):
+        kind = str(version.dtype).removeprefix("torch.")
+        if version.is_complex():
+            raise CannotMerge(
+                context.group, f"{kind} values are complex, and strategies merge real numbers; take one side"
+            )
         if not version.is_floating_point():
-            kind = str(version.dtype).removeprefix("torch.")
             raise CannotMerge(context.group, f"{kind} values are never averaged; take one side")
 
 

@@ -10,6 +10,7 @@ from strategies.breadcrumbs import look
 from strategies.contract import Context
 from strategies.contract import Options
 from strategies.contract import no_l1_norm
+from strategies.shared_options import DIVISOR
 from strategies.shared_options import ELECT
 from strategies.shared_options import NORMALIZE
 from strategies.shared_options import OUTLIERS
@@ -50,6 +51,7 @@ STRATEGY = task_vector_strategy(
         OUTLIERS,
         replace(NORMALIZE, default=False),
         ELECT,
+        DIVISOR,
         rescale("none", "l1"),
     ),
     elementwise=no_l1_norm,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from strategies.contract import Context
 from strategies.contract import Options
 from strategies.contract import no_l1_norm
+from strategies.shared_options import DIVISOR
 from strategies.shared_options import ELECT
 from strategies.shared_options import NORMALIZE
 from strategies.shared_options import SEED
@@ -44,6 +45,7 @@ STRATEGY = task_vector_strategy(
         density(0.5, "probability of keeping each value's change"),
         replace(NORMALIZE, default=False),
         ELECT,
+        DIVISOR,
         rescale("unbiased", "l1", "none"),
         SEED,
     ),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from strategies.contract import Context
 from strategies.contract import Options
+from strategies.shared_options import DIVISOR
 from strategies.shared_options import ELECT
 from strategies.shared_options import NORMALIZE
 from strategies.shared_options import RANK_SPREAD
@@ -45,6 +46,7 @@ STRATEGY = task_vector_strategy(
         RANK_SPREAD,
         NORMALIZE,
         ELECT,
+        DIVISOR,
         rescale("unbiased", "l1", "none"),
         SEED,
     ),

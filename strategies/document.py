@@ -19,10 +19,11 @@ How several versions of one parameter group become one. This page is written by 
 `B` is base, `X_i` are the sides (ours first), `d_i = X_i - B`, `w_i` the weights, `R` the result. Every strategy
 first settles what needs no arithmetic, bit for bit: sides equal to base are left out, and if those that remain are
 equal, or one alone remains, that version is the result. The rest is computed in float32 (float64 if a version is)
-and rounded once, to the dtype of base. Integer and boolean groups are never averaged.
+and rounded once, to the dtype of base. Integer, boolean and complex groups are never averaged:
+take one side.
 
-Methods on changes do badly where one side changed far more than another (arXiv 2511.21437 and DisTaC, ICLR 2026): where the
-norms of all their changes differ by more than a factor of 3, the merge is done and says so.
+Methods on changes do badly where one side changed far more than another (DisTaC, ICLR 2026): where the norms of all
+their changes differ by more than a factor of 3, the merge is done and says so.
 """
 
 MODIFIERS_INTRODUCTION = """\

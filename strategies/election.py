@@ -19,13 +19,22 @@ def summed(deltas: Sequence[Tensor], kept: Sequence[Tensor], options: Options) -
     return weighted_sum(_rescaled(deltas, kept, options), options["weights"], options["normalize"])
 
 
-def agreed(deltas: Sequence[Tensor], kept: Sequence[Tensor], options: Options) -> Tensor:
+def agreed(deltas: Sequence[Tensor], kept: Sequence[Tensor], options: Options, of_zero: float = 1.0) -> Tensor:
     """What sparsified changes agree on in sign, each first rescaled to its L1 norm if the options say so."""
     weights: Sequence[float] = options["weights"]
     kept = _rescaled(deltas, kept, options)
-    weighted = [change * weight for change, weight in zip(kept, weights, strict=True)]
-    sign = elected_sign(weighted if options["elect"] == "weighted" else kept)
-    return elected_sum(weighted, weights, sign, options["normalize"])
+    weighted = _weighted(kept, weights)
+    sign = elected_sign(weighted if options["elect"] == "weighted" else kept, of_zero)
+    return elected_sum(weighted, weights, sign, options["normalize"], signed=options["divisor"] == "signed")
+
+
+def votes(kept: Sequence[Tensor], options: Options) -> Sequence[Tensor]:
+    """The changes as they count in the election."""
+    return _weighted(kept, options["weights"]) if options["elect"] == "weighted" else kept
+
+
+def _weighted(changes: Sequence[Tensor], weights: Sequence[float]) -> list[Tensor]:
+    return [change * weight for change, weight in zip(changes, weights, strict=True)]
 
 
 def _rescaled(deltas: Sequence[Tensor], kept: Sequence[Tensor], options: Options) -> Sequence[Tensor]:
@@ -43,27 +52,34 @@ def weighted_sum(changes: Sequence[Tensor], weights: Sequence[float], normalize:
     return total
 
 
-def elected_sign(votes: Sequence[Tensor]) -> Tensor:
-    """+1 where the sum is zero or more, else -1."""
-    # like torch.where(sum >= 0, 1, -1), which is ten times slower
-    return sum(votes[1:], votes[0]).sign().add_(0.5).sign_()
+def elected_sign(votes: Sequence[Tensor], of_zero: float = 1.0) -> Tensor:
+    """+1 where the sum is above zero, -1 where it is below, ``of_zero`` where it is zero."""
+    # torch.where would be ten times slower
+    return sum(votes[1:], votes[0]).sign().add_(of_zero / 2).sign_()
 
 
 def elected_sum(
-    weighted: Sequence[Tensor], weights: Sequence[float], sign: Tensor, normalize: bool, floor: float = 0.0
+    weighted: Sequence[Tensor],
+    weights: Sequence[float],
+    sign: Tensor,
+    normalize: bool,
+    floor: float = 0.0,
+    signed: bool = False,
 ) -> Tensor:
     """The sum of the weighted changes that have the elected sign; zeros agree with nobody.
 
-    With ``normalize`` it is divided by the sum of ``|w_i|`` over those sides: a signed sum would amplify as soon as
-    one weight is negative. That divisor is at least ``floor``.
+    With ``normalize`` it is divided by the sum of ``|w_i|`` over those sides, which is at least ``floor``; with
+    ``signed`` by the sum of ``w_i``, which amplifies as soon as one of them is negative.
     """
     total, mass = torch.zeros_like(sign), torch.zeros_like(sign)
     for change, weight in zip(weighted, weights, strict=True):
         agreeing = (change * sign).clamp_(min=0)
         total.add_(agreeing)
         if normalize:
-            mass.add_(agreeing.sign_(), alpha=abs(weight))
-    if normalize:
+            mass.add_(agreeing.sign_(), alpha=weight if signed else abs(weight))
+    if normalize and signed:
+        total.div_(mass.masked_fill_(mass == 0, 1.0))
+    elif normalize:
         # where nobody agrees the total is 0, whatever it is divided by
         least = min(filter(None, map(abs, weights)), default=1.0)
         total.div_(mass.clamp_(min=floor or max(least, _SMALLEST)))

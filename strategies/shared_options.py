@@ -21,6 +21,14 @@ ELECT = Option(
     "signs are elected by weighted changes, or by changes as they are, as in the paper",
     choices=("weighted", "unweighted"),
 )
+DIVISOR = Option(
+    "divisor",
+    "choice",
+    "absolute",
+    "what normalize divides by: the weights of the sides that agree without their signs, or with them, which negative "
+    "ones make small or negative (mergekit)",
+    choices=("absolute", "signed"),
+)
 RANK_SPREAD = Option(
     "epsilon", "float", 0.15, "how far probabilities lie from density at both ends of a row", "[0, 1)", per_side=True
 )

@@ -22,8 +22,8 @@ STRAIGHT = 0.9995
 
 
 NEARLY_PARALLEL = (
-    "the sides are nearly parallel (cosine above 0.9995), as fine-tunes of one base are, and slerp is then the straight "
-    "line, a weighted average; with deltas=true it takes the arc between their changes"
+    "the sides are nearly parallel (cosine above 0.9995), as fine-tunes of one base are, and slerp is then the "
+    "straight line, a weighted average; with deltas=true it takes the arc between their changes"
 )
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from typing import Any
 
 from strategies.contract import Context
 from strategies.contract import Look
+from strategies.contract import Option
 from strategies.contract import Options
 from strategies.contract import Pass
 from strategies.contract import no_l1_norm
+from strategies.shared_options import DIVISOR
 from strategies.shared_options import ELECT
 from strategies.shared_options import NORMALIZE
 from strategies.shared_options import WEIGHTS
@@ -32,7 +36,8 @@ def delta(deltas: Sequence[Tensor], options: Options, context: Context) -> Tenso
     """The mean of the trimmed changes that have the elected sign."""
     from strategies.election import agreed
 
-    return agreed(deltas, _trimmed(deltas, options, context), options)
+    of_zero = context.statistics["majority"] if options["zero_sum"] == "majority" else 1.0
+    return agreed(deltas, _trimmed(deltas, options, context), options, of_zero)
 
 
 def _trimmed(deltas: Sequence[Tensor], options: Options, context: Context) -> Sequence[Tensor]:
@@ -67,11 +72,25 @@ def _cuts(whole: Whole, options: Options, context: Context) -> list[Cut]:
 
 def survey(options: Options) -> tuple[Pass, ...]:
     """With ``scope=model`` the trimming threshold of each side comes from all its changes together."""
+    majority = (Pass(_signs, _majority),) if options["zero_sum"] == "majority" else ()
     if options["scope"] == "tensor" or keeps_all(options):
-        return ()
+        return majority
     from strategies.model_quantiles import quantile_passes
 
-    return quantile_passes("trim", _magnitudes, _threshold_rank)
+    return (*quantile_passes("trim", _magnitudes, _threshold_rank), *majority)
+
+
+def _signs(base: Tensor | None, sides: Sequence[Tensor], options: Options, context: Context) -> float:
+    """How many more signs of a group are elected to be + than to be -."""
+    from strategies.election import elected_sign
+    from strategies.election import votes
+
+    kept = _trimmed(changes(base, sides), options, context)
+    return elected_sign(votes(kept, options), of_zero=0.0).double().sum().item()
+
+
+def _majority(summaries: Mapping[str, Any], options: Options, before: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"majority": 1.0 if sum(summaries.values()) >= 0 else -1.0}
 
 
 def _magnitudes(base: Tensor | None, sides: Sequence[Tensor], options: Options, context: Context) -> Iterator[Tensor]:
@@ -98,6 +117,14 @@ STRATEGY = task_vector_strategy(
         density(1.0, "share of each side's change that is kept, the largest magnitudes (the paper: 0.2)"),
         NORMALIZE,
         ELECT,
+        Option(
+            "zero_sum",
+            "choice",
+            "positive",
+            "the sign elected where changes cancel: +, or the one that most values of the model have, as in the paper",
+            choices=("positive", "majority"),
+        ),
+        DIVISOR,
         scope("trim each tensor, or the whole model at once as the paper does", "tensor", aliases=("trim",)),
         rescale("none", "l1"),
     ),

@@ -86,6 +86,8 @@ def obstacle(choice: Choice, conflict: Decision) -> str | None:
     if len({tensor.shape for tensor in tensors}) > 1 and not (ROWS in choice.given and resized_side(conflict)):
         return _shapes(conflict, tensors)
     odd = next((tensor.dtype for tensor in tensors if DTYPES[tensor.dtype].kind != "float"), None)
+    if odd and DTYPES[odd].kind == "complex":
+        return f"{odd} values are complex, and strategies merge real numbers; take one side"
     return f"{odd} values are never averaged; take one side" if odd else None
 
 

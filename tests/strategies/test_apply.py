@@ -123,7 +123,7 @@ def test_transposed_memory_is_merged_by_place() -> None:
 
 def test_complex_values_are_refused() -> None:
     base, ours, theirs = (torch.tensor([value], dtype=torch.complex64) for value in (0j, 1j, 2j))
-    with pytest.raises(CannotMerge, match=r"'head\.bias': complex64 values are never averaged"):
+    with pytest.raises(CannotMerge, match=r"'head\.bias': complex64 values are complex, and strategies merge real"):
         merge("average", base, ours, theirs)
 
 

@@ -5,6 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+
+from strategies.apply import merged
+from strategies.contract import Context
+from strategies.contract import parse_options
+from strategies.registry import strategy
+from strategies.survey import surveyed
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Merge = Callable[..., Array]
@@ -91,6 +98,42 @@ def test_ties_without_normalize_adds_up(merge: Merge, versions: Versions) -> Non
 def test_a_zero_sum_counts_as_positive(merge: Merge) -> None:
     base = np.zeros(2)
     close(merge("ties", base, np.array([1.0, 2.0]), np.array([-1.0, 2.0])), np.array([1.0, 2.0]))
+
+
+def test_a_zero_sum_may_take_the_sign_of_the_majority_as_in_the_paper(merge: Merge) -> None:
+    base, ours, theirs = np.zeros(4), np.array([1.0, -2.0, -3.0, 0.0]), np.array([-1.0, -2.0, -1.0, 0.0])
+    close(merge("ties", base, ours, theirs, zero_sum="majority"), np.array([-1.0, -2.0, -2.0, 0.0]))
+    close(merge("ties", base, -ours, -theirs, zero_sum="majority"), np.array([1.0, 2.0, 2.0, 0.0]))
+
+
+@pytest.mark.parametrize("scope", ["tensor", "model"])
+def test_the_majority_is_that_of_what_trimming_leaves_in_all_groups(scope: str) -> None:
+    chosen = strategy("ties")
+    options = parse_options(chosen, {"zero_sum": "majority", "density": 0.5, "scope": scope})
+    groups = {
+        "a": (torch.zeros(4), (torch.tensor([5.0, 5, 1, 1]), torch.tensor([-5.0, 5, 1, 1]))),
+        "b": (torch.zeros(4), (torch.tensor([-4.0, -4, -4, 1]), torch.tensor([-4.0, -4, -4, 1]))),
+    }
+    statistics = surveyed(chosen, options, lambda: [(Context(name), *group) for name, group in groups.items()])
+    assert statistics["majority"] == -1
+    merged_a = merged(chosen, *groups["a"], options, Context("a", statistics=statistics))
+    assert merged_a.tolist() == [-5, 5, 0, 0]
+
+
+@pytest.mark.parametrize("name", ["ties", "dare-ties", "della", "breadcrumbs-ties"])
+def test_a_signed_divisor_is_that_of_mergekit(merge: Merge, versions: Versions, name: str) -> None:
+    own: dict[str, dict[str, Any]] = {
+        "dare-ties": {"density": 1},
+        "della": {"density": 0.9999, "epsilon": 0},
+        "breadcrumbs-ties": {"density": 1},
+    }
+    options: dict[str, Any] = {"normalize": True, "weights": "1,-0.4", **own.get(name, {})}
+    expected = versions[0] + elected(deltas_of(versions), np.array([1.0, -0.4]), normalize=True)
+    found = merge(name, *versions, **options, divisor="signed")
+    rtol = 1e-3 if name == "della" else 1e-9
+    share = np.isclose(found, expected, rtol=rtol, atol=1e-9).mean()
+    assert share > 0.99
+    assert not np.allclose(merge(name, *versions, **options), expected, rtol=rtol)
 
 
 def test_a_negative_weight_does_not_amplify(merge: Merge, versions: Versions) -> None:

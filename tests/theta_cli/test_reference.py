@@ -28,10 +28,12 @@ def test_every_argument_is_explained(verb: str) -> None:
     assert all(action.help for action in reference.actions(verb))
 
 
-@pytest.mark.parametrize("page", ["README.md", "examples/demo.sh"])
+PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", [*PAGES, "examples/demo.sh"])
 def test_every_verb_that_a_page_names_exists(page: str) -> None:
-    named = set(re.findall(r"git theta ([a-z][a-z-]+)", (ROOT / page).read_text()))
-    assert named
+    named = set(re.findall(r"(?:^ {4}|`|\$ |run )git theta ([a-z][a-z-]+)", (ROOT / page).read_text(), re.MULTILINE))
     assert named <= summaries().keys() | PLUMBING.keys()
 
 
@@ -43,10 +45,14 @@ def test_every_make_target_that_a_page_names_exists(page: str) -> None:
     assert named <= targets
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
-def test_every_file_that_a_page_links_to_exists(page: str) -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text())
-    assert [link for link in links if not (ROOT / link).exists()] == []
+@pytest.mark.parametrize("page", PAGES)
+def test_every_place_that_a_page_links_to_exists(page: str) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", (ROOT / page).read_text())
+    for file, heading in links:
+        target = (ROOT / page).parent / file if file else ROOT / page
+        assert target.exists()
+        headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE) if heading else []
+        assert not heading or heading in [re.sub(r"[^\w -]", "", text).lower().replace(" ", "-") for text in headings]
 
 
 def test_the_readme_shows_commands_of_the_demo() -> None:

@@ -100,7 +100,7 @@ class _FileInMemory:
         groups = [Group(name, dtype_name(leaf), tuple(leaf.shape), 0, 0) for name, leaf in tensors.items()]
         values = [Value(name, json.dumps(leaf)) for name, leaf in sorted(leaves.items()) if name not in tensors]
         values += [Value(f"{safetensors.METADATA}/{key}", json.dumps(text)) for key, text in sorted(metadata.items())]
-        written = safetensors.written if path.endswith(".safetensors") else pytorch_zip.written
+        written = safetensors.written if path.endswith(".safetensors") else pytorch_zip.named
         segments = written(groups, (), values)
         self._pieces = [_piece(segment, tensors) for segment in segments]
         self._starts = _starts(self._pieces)

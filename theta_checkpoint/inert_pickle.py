@@ -66,6 +66,8 @@ class Inert:
     """appended or added elements"""
     pairs: list[tuple[object, object]] | None = None
     """(key, value) in the order they were set; a key may occur twice, the last one counts"""
+    opcode: bytes = pickle.REDUCE
+    """``REDUCE`` calls the function; ``NEWOBJ`` and ``NEWOBJ_EX`` its ``__new__`` alone"""
 
 
 DICT = Global("builtins", "dict")
@@ -151,10 +153,14 @@ class _InertUnpickler(pickle._Unpickler):
         self.stack[-1] = Inert(self.stack[-1], _tuple(args))
         self._spend()
 
-    def _call_with_keywords(self) -> None:
+    def _new(self) -> None:
+        self._call()
+        self.stack[-1].opcode = pickle.NEWOBJ
+
+    def _new_with_keywords(self) -> None:
         keywords = self.stack.pop()
         args = self.stack.pop()
-        self.stack[-1] = Inert(self.stack[-1], (*_tuple(args), keywords))
+        self.stack[-1] = Inert(self.stack[-1], (*_tuple(args), keywords), opcode=pickle.NEWOBJ_EX)
         self._spend()
 
     def _build(self) -> None:
@@ -212,8 +218,8 @@ _InertUnpickler.dispatch.update(
         pickle.SETITEM[0]: lambda self: self._set(_two(self)),
         pickle.SETITEMS[0]: lambda self: self._set(self.pop_mark()),
         pickle.REDUCE[0]: _InertUnpickler._call,
-        pickle.NEWOBJ[0]: _InertUnpickler._call,
-        pickle.NEWOBJ_EX[0]: _InertUnpickler._call_with_keywords,
+        pickle.NEWOBJ[0]: _InertUnpickler._new,
+        pickle.NEWOBJ_EX[0]: _InertUnpickler._new_with_keywords,
         pickle.BUILD[0]: _InertUnpickler._build,
         pickle.FRAME[0]: lambda self: self.read(8),
         pickle.BYTEARRAY8[0]: _InertUnpickler._bytearray,

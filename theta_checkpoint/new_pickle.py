@@ -1,95 +1,131 @@
-"""The ``data.pkl`` of a new state dict, written opcode by opcode: nothing of torch is imported.
+"""A pickle of inert objects, written opcode by opcode: nothing is imported or called.
 
-``torch.load(weights_only=True)`` reads it. Source: ``torch/_utils.py``, ``torch/serialization.py``.
+What :mod:`theta_checkpoint.inert_pickle` reads comes back as it was: classes, calls, and what is shared. Of plain
+things and tensors, ``torch.load(weights_only=True)`` reads the result.
 """
 
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
 
-from theta_checkpoint.dtypes import DTYPES
-from theta_checkpoint.layout import byte_length
-from theta_checkpoint.layout import contiguous_strides
-from theta_checkpoint.new_structure import Blank
-from theta_checkpoint.new_structure import BlankView
+from theta_checkpoint.inert_pickle import DICT
+from theta_checkpoint.inert_pickle import FROZENSET
+from theta_checkpoint.inert_pickle import SET
+from theta_checkpoint.inert_pickle import Global
+from theta_checkpoint.inert_pickle import Inert
+from theta_checkpoint.inert_pickle import Persistent
 from theta_checkpoint.new_structure import CannotWrite
-from theta_checkpoint.new_structure import tree
-from theta_checkpoint.pickled_tensors import TORCH_DTYPES
-from theta_checkpoint.pickled_tensors import TORCH_STORAGES
 
-_STORAGE_OF = {dtype: storage for storage, dtype in TORCH_STORAGES.items()}
-_TORCH_NAME_OF = {dtype: name for name, dtype in TORCH_DTYPES.items()}
-_NO_HOOKS = b"ccollections\nOrderedDict\n)R"
+_TUPLES = {0: pickle.EMPTY_TUPLE, 1: pickle.TUPLE1, 2: pickle.TUPLE2, 3: pickle.TUPLE3}
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
-    """A tensor in the storage ``key``, which holds ``nbytes`` bytes."""
-
-    key: str
-    nbytes: int
-    typed: bool
-    """whether every tensor in the storage has the storage's own dtype"""
-    blank: Blank
-    offset: int
-    """bytes"""
+def pickled(root: object) -> bytes:
+    """A pickle of protocol 2, as ``torch.save`` writes; raises :class:`CannotWrite`."""
+    writer = _Writer()
+    try:
+        writer.write(root)
+    except RecursionError:
+        raise CannotWrite("its parts are nested too deeply") from None
+    return pickle.PROTO + b"\x02" + b"".join(writer.pieces) + pickle.STOP
 
 
-def state_pickle(groups: Sequence[Blank], ties: Iterable[BlankView], values: Mapping[str, object]) -> bytes:
-    """A pickle of nested dicts of tensors and JSON values; the n-th group lies in the storage ``n``.
+class _Writer:
+    """The pieces so far, and which of them can be referred to."""
 
-    A group called ``NAME#storage`` is no entry of its own, only the storage of what is tied to it.
-    Raises :class:`CannotWrite`.
-    """
-    tied: dict[str, list[BlankView]] = {group.name: [] for group in groups}
-    for tie in ties:
-        if tie.owner not in tied:
-            raise CannotWrite(f"{tie.name}: {tie.owner}, which holds its bytes, is missing")
-        tied[tie.owner].append(tie)
-    leaves: dict[str, object] = dict(values)
-    for key, group in enumerate(groups):
-        nbytes = byte_length(group.dtype, group.shape)
-        typed = group.dtype in _STORAGE_OF and all(tie.dtype == group.dtype for tie in tied[group.name])
-        own = [] if group.name.endswith("#storage") else [_View(str(key), nbytes, typed, group, 0)]
-        for view in own + [_View(str(key), nbytes, typed, tie, tie.offset) for tie in tied[group.name]]:
-            if view.blank.name in leaves:
-                raise CannotWrite(f"{view.blank.name}: it occurs twice")
-            leaves[view.blank.name] = view
-    return b"\x80\x02" + _pickled(tree(leaves)) + b"."
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self._put = self.pieces.append
+        self._memo: dict[object, tuple[int, object]] = {}
+        """by identity, names and text by value: their number, and themselves, so that no other gets their identity"""
+
+    def write(self, node: object) -> None:
+        match node:
+            case None | bool() | int() | float():
+                self._put(pickle.dumps(node, 2)[2:-1])
+            case str():
+                self._once(node, lambda: self._put(_text(node)))
+            case bytes():
+                self._put(pickle.BINBYTES8 + len(node).to_bytes(8, "little") + node)
+            case Global():
+                self._once(node, lambda: self._put(_name(node)))
+            case Persistent():
+                self.write(node.id)
+                self._put(pickle.BINPERSID)
+            case list():
+                self._once(node, lambda: self._put(pickle.EMPTY_LIST), lambda: self._marked(node, pickle.APPENDS))
+            case tuple():
+                self._once(node, lambda: self._tuple(node))
+            case Inert():
+                self._once(node, lambda: self._call(node), lambda: self._filled(node))
+            case _:
+                raise CannotWrite(f"a {type(node).__name__} is nothing that a pickle is read as")
+
+    def _once(self, node: object, create: Callable[[], None], fill: Callable[[], None] = lambda: None) -> None:
+        """Write the node where it first occurs, and a reference to it everywhere else, inside itself too."""
+        key = node if isinstance(node, str | Global) else id(node)
+        if key in self._memo:
+            self._put(_numbered(self._memo[key][0], pickle.BINGET, pickle.LONG_BINGET))
+            return
+        create()
+        number = len(self._memo)
+        self._memo[key] = (number, node)
+        self._put(_numbered(number, pickle.BINPUT, pickle.LONG_BINPUT))
+        fill()
+
+    def _tuple(self, node: tuple[object, ...]) -> None:
+        if len(node) not in _TUPLES:
+            self._marked(node, pickle.TUPLE)
+            return
+        for item in node:
+            self.write(item)
+        self._put(_TUPLES[len(node)])
+
+    def _marked(self, items: Iterable[object], opcode: bytes) -> None:
+        self._put(pickle.MARK)
+        for item in items:
+            self.write(item)
+        self._put(opcode)
+
+    def _call(self, node: Inert) -> None:
+        if node.function == DICT and not node.args:
+            self._put(pickle.EMPTY_DICT)
+        elif node.function == SET and not node.args:
+            self._put(pickle.EMPTY_SET)
+        elif node.function == FROZENSET and not node.args:
+            self._marked(node.items or (), pickle.FROZENSET)
+        else:
+            self.write(node.function)
+            if node.opcode == pickle.NEWOBJ_EX:
+                self._tuple(node.args[:-1])
+                self.write(node.args[-1])
+            else:
+                self._tuple(node.args)
+            self._put(node.opcode)
+
+    def _filled(self, node: Inert) -> None:
+        if node.items and not (node.function == FROZENSET and not node.args):
+            self._marked(node.items, pickle.ADDITEMS if node.function == SET else pickle.APPENDS)
+        if node.pairs:
+            self._marked((side for pair in node.pairs for side in pair), pickle.SETITEMS)
+        if node.state is not None:
+            self.write(node.state)
+            self._put(pickle.BUILD)
 
 
-def _pickled(node: object) -> bytes:
-    if isinstance(node, _View):
-        return _tensor(node)
-    if isinstance(node, dict):
-        return b"}(" + b"".join(_plain(key) + _pickled(value) for key, value in node.items()) + b"u"
-    return _plain(node)
+def _numbered(number: int, short: bytes, long: bytes) -> bytes:
+    return short + bytes([number]) if number < 256 else long + number.to_bytes(4, "little")
 
 
-def _plain(value: object) -> bytes:
-    """The opcodes of a JSON value, without the first and last that make it a pickle of its own."""
-    return pickle.dumps(value, 2)[2:-1]
+def _text(text: str) -> bytes:
+    data = text.encode("utf-8", "surrogatepass")
+    return pickle.BINUNICODE + len(data).to_bytes(4, "little") + data
 
 
-def _tensor(view: _View) -> bytes:
-    blank = view.blank
-    offset, rest = divmod(view.offset, DTYPES[blank.dtype].itemsize)
-    if rest:
-        raise CannotWrite(f"{blank.name}: it does not start at a whole element of {blank.dtype}")
-    storage = _global(_STORAGE_OF[blank.dtype]) if view.typed else b"ctorch.storage\nUntypedStorage\n"
-    numel = view.nbytes // DTYPES[blank.dtype].itemsize if view.typed else view.nbytes
-    place = b"(" + _plain("storage") + storage + b"".join(map(_plain, (view.key, "cpu", numel))) + b"tQ"
-    strides = blank.strides or contiguous_strides(blank.shape)
-    facts = b"".join(map(_plain, (offset, blank.shape, strides, False)))
-    if view.typed:
-        return b"ctorch._utils\n_rebuild_tensor_v2\n(" + place + facts + _NO_HOOKS + b"tR"
-    dtype = _global(_TORCH_NAME_OF[blank.dtype])
-    return b"ctorch._utils\n_rebuild_tensor_v3\n(" + place + facts + _NO_HOOKS + dtype + b"tR"
-
-
-def _global(name: str) -> bytes:
-    return f"ctorch\n{name}\n".encode()
+def _name(node: Global) -> bytes:
+    if node.module == "copyreg" and node.name.startswith("extension "):
+        return pickle.EXT4 + int(node.name.removeprefix("extension ")).to_bytes(4, "little")
+    if "\n" in node.module + node.name or "." in node.name:
+        raise CannotWrite(f"{str(node)[:80]!r} has a name that protocol 2 cannot express")
+    return pickle.GLOBAL + f"{node.module}\n{node.name}\n".encode()

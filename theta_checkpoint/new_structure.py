@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections import OrderedDict
 from collections.abc import Mapping
+from typing import Any
 from typing import Protocol
+
+from theta_checkpoint.inert_pickle import DICT
+from theta_checkpoint.inert_pickle import Global
+from theta_checkpoint.inert_pickle import Inert
+from theta_checkpoint.inert_pickle import Persistent
+from theta_checkpoint.pickled_tensors import joined
 
 Tree = dict[str, object]
 """nested dicts by key; leaves are whatever was put in"""
@@ -59,6 +67,41 @@ def json_value(name: str, text: str) -> object:
         return json.loads(text)
     except ValueError as error:
         raise CannotWrite(f"{name}: {text[:80]} stands for a value that only the original file holds") from error
+
+
+def inert(thing: object, name: str = "") -> object:
+    """Plain Python objects as :mod:`theta_checkpoint.inert_pickle` would read them; what is inert stays as it is.
+
+    Raises :class:`CannotWrite` for an object of any other class.
+    """
+    match thing:
+        case None | bool() | Global() | Inert() | Persistent():
+            return thing
+        case int():
+            return int(thing)
+        case float():
+            return float(thing)
+        case str():
+            return str(thing)
+        case bytes():
+            return Inert(Global("_codecs", "encode"), (thing.decode("latin1"), "latin1"))
+        case OrderedDict():
+            state = Inert(DICT, pairs=_inert_pairs(vars(thing), name)) if vars(thing) else None
+            return Inert(Global("collections", "OrderedDict"), pairs=_inert_pairs(thing, name), state=state)
+        case Mapping():
+            return Inert(DICT, pairs=_inert_pairs(thing, name))
+        case list():
+            return [inert(item, joined(name, i)) for i, item in enumerate(thing)]
+        case tuple() if type(thing) is tuple:
+            return tuple(inert(item, joined(name, i)) for i, item in enumerate(thing))
+        case set() | frozenset():
+            kind = "set" if isinstance(thing, set) else "frozenset"
+            return Inert(Global("__builtin__", kind), ([inert(item, name) for item in thing],))
+    raise CannotWrite(f"{name}: a {type(thing).__name__} cannot be written")
+
+
+def _inert_pairs(mapping: Mapping[Any, object], name: str) -> list[tuple[object, object]]:
+    return [(inert(key, name), inert(value, joined(name, key))) for key, value in mapping.items()]
 
 
 def tree(leaves: Mapping[str, object]) -> Tree:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from dataclasses import field
 
 from theta_checkpoint.dtypes import DTYPES
 from theta_checkpoint.inert_pickle import DICT
@@ -70,7 +71,7 @@ _OTHER_STORAGES = {
     "QInt32Storage": "I32",
     "UntypedStorage": "U8",
 }
-_DICTS = {
+DICTS = {
     DICT,
     Global("__builtin__", "dict"),
     Global("collections", "OrderedDict"),
@@ -115,6 +116,8 @@ class PickledTensor:
     strides: tuple[int, ...]
     offset: int
     """bytes from the start of the storage; meaningless where ``dtype`` is None"""
+    node: Inert | Persistent = field(compare=False, repr=False)
+    """the call that makes it, or the storage that it is"""
 
     @property
     def dtype(self) -> str | None:
@@ -132,6 +135,12 @@ def entries(root: object, prefix: str = "") -> list[Entry]:
     nested or too much shared to be listed.
     """
     return _Walk().below(root, prefix, MAX_DEPTH)
+
+
+def is_made_by_torch(node: Inert) -> bool:
+    """Whether the call makes a tensor, of whatever kind, or wraps one."""
+    name = node.function.name if isinstance(node.function, Global) else ""
+    return name in _TRANSPARENT or name.startswith("_rebuild")
 
 
 def dtype_of(torch_type: str) -> str | None:
@@ -185,7 +194,7 @@ class _Walk:
             return self._persistent(node, name, depth)
         if not isinstance(node, Inert):
             return [self._value(node, name)]
-        if node.function in _DICTS:
+        if node.function in DICTS:
             return self._dict(node, name, depth)
         function = node.function.name if isinstance(node.function, Global) else ""
         if function in _TRANSPARENT and node.args:
@@ -208,27 +217,22 @@ class _Walk:
         if all(map(is_scalar, node)):
             self.budget.spend(len(node))
             return [self._value(node, name)]
-        return [entry for i, item in enumerate(node) for entry in self.below(item, _joined(name, i), depth)]
+        return [entry for i, item in enumerate(node) for entry in self.below(item, joined(name, i), depth)]
 
     def _persistent(self, node: Persistent, name: str, depth: int) -> list[Entry]:
         if storage := storage_id(node):
-            return [PickledTensor(name, storage, storage.type, (storage.numel,), (1,), _start(storage))]
+            return [PickledTensor(name, storage, storage.type, (storage.numel,), (1,), _start(storage), node)]
         return [self._value(node, name)]
 
     def _dict(self, node: Inert, name: str, depth: int) -> list[Entry]:
-        pairs = _pairs(node)
+        pairs = pairs_of(node)
         if not pairs or (len(pairs) > MANY and all(is_scalar(value) for _, value in pairs)):
             return [self._value(Inert(DICT, pairs=pairs), name)] if pairs else [Value(name, "{}")]
         return self._named(pairs, name, depth)
 
     def _named(self, pairs: Iterable[tuple[object, object]], name: str, depth: int) -> list[Entry]:
-        return [entry for key, value in pairs for entry in self.below(value, _joined(name, self._key(key)), depth)]
-
-    def _key(self, key: object) -> str:
-        if isinstance(key, str | bytes):
-            self.budget.spend(len(key))
-            return key_text(key)
-        return value_text(key, self.budget)
+        named = ((joined(name, key_name(key, self.budget)), value) for key, value in pairs)
+        return [entry for inner, value in named for entry in self.below(value, inner, depth)]
 
     def _tensor(self, node: Inert, function: str, name: str, depth: int) -> list[Entry]:
         match node.args:
@@ -239,11 +243,11 @@ class _Walk:
                 kind = storage.type
                 if function == "_rebuild_tensor_v3":
                     kind = rest[2].name if len(rest) > 2 and isinstance(rest[2], Global) else "unknown"
-                tensor = _checked_tensor(name, storage, kind, _numbers(shape), _numbers(strides), offset)
+                tensor = _checked_tensor(name, storage, kind, _numbers(shape), _numbers(strides), offset, node)
             case _:
                 return self._object(node, name, depth)
         if function == "_rebuild_qtensor":
-            return [tensor, *self.below(rest[0] if rest else None, _joined(name, "quantizer"), depth)]
+            return [tensor, *self.below(rest[0] if rest else None, joined(name, "quantizer"), depth)]
         return [tensor]
 
     def _sparse(self, parts: object, name: str, depth: int) -> list[Entry]:
@@ -266,24 +270,30 @@ class _Walk:
 
     def _several(self, nodes: tuple[object, ...], name: str, depth: int) -> list[Entry]:
         """The tensors below the arguments of a call, by position; plain arguments are skeleton."""
-        found = [entry for i, node in enumerate(nodes) for entry in self.below(node, _joined(name, i), depth)]
+        found = [entry for i, node in enumerate(nodes) for entry in self.below(node, joined(name, i), depth)]
         return found if any(isinstance(entry, PickledTensor) for entry in found) else []
 
     def _state(self, state: object, name: str, depth: int) -> list[Entry]:
         """The attributes of an object, without empty containers and private ones of None: a module has dozens."""
         if isinstance(state, tuple) and len(state) == 2:
             return [entry for part in state for entry in self._state(part, name, depth)]
-        if isinstance(state, Inert) and state.function in _DICTS:
-            return self._named([pair for pair in _pairs(state) if not _is_noise(*pair)], name, depth)
-        return [] if state is None else self.below(state, _joined(name, "state"), depth)
+        if isinstance(state, Inert) and state.function in DICTS:
+            return self._named([pair for pair in pairs_of(state) if not _is_noise(*pair)], name, depth)
+        return [] if state is None else self.below(state, joined(name, "state"), depth)
 
 
 def _checked_tensor(
-    name: str, storage: StorageId, kind: str, shape: tuple[int, ...], strides: tuple[int, ...], offset: int
+    name: str,
+    storage: StorageId,
+    kind: str,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    offset: int,
+    node: Inert,
 ) -> PickledTensor:
     if len(shape) != len(strides) or not _is_size(offset):
         raise DamagedCheckpoint(f"tensor {name[:200]!r} has an impossible place")
-    return PickledTensor(name, storage, kind, shape, strides, _start(storage) + offset * _itemsize(kind))
+    return PickledTensor(name, storage, kind, shape, strides, _start(storage) + offset * _itemsize(kind), node)
 
 
 def _start(storage: StorageId) -> int:
@@ -310,7 +320,7 @@ def _numbers(node: object) -> tuple[int, ...]:
     raise DamagedCheckpoint("a tensor's shape or strides are no such thing")
 
 
-def _pairs(node: Inert) -> list[tuple[object, object]]:
+def pairs_of(node: Inert) -> list[tuple[object, object]]:
     """The entries of a dict: Python 2 gives those of an OrderedDict as a list of pairs, Counter as a dict."""
     pairs = list(node.pairs or ())
     for arg in node.args[:1]:
@@ -325,12 +335,21 @@ def _last_pairs(pairs: list[tuple[object, object]]) -> list[tuple[object, object
     """The pairs without those whose key is set again; the first place is kept, as a dict does."""
     last: dict[object, tuple[object, object]] = {}
     for position, (key, value) in enumerate(pairs):
-        # numbers by their text: their hashes can be made to collide
-        last[_identity(key) if is_scalar(key) else position] = (key, value)
+        last[identity(key) if is_scalar(key) else position] = (key, value)
     return list(last.values())
 
 
-def _identity(key: object) -> tuple[str, str]:
+def key_name(key: object, budget: Budget | None = None) -> str:
+    """A key as part of a name; raises :class:`DamagedCheckpoint` when the budget is spent."""
+    if isinstance(key, str | bytes):
+        if budget:
+            budget.spend(len(key))
+        return key_text(key)
+    return value_text(key, budget)
+
+
+def identity(key: object) -> tuple[str, str]:
+    """What tells a scalar key from others; numbers by their text, as their hashes can be made to collide."""
     return type(key).__name__, key if isinstance(key, str) else repr(key)
 
 
@@ -342,5 +361,6 @@ def _is_noise(key: object, node: object) -> bool:
     return isinstance(node, list | tuple) and not node
 
 
-def _joined(name: str, key: object) -> str:
+def joined(name: str, key: object) -> str:
+    """The name of an entry of what has a name."""
     return f"{name}/{key}" if name else str(key)

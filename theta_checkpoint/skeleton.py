@@ -7,7 +7,12 @@ literal bytes one after the other.
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
+from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from itertools import groupby
 
 from theta_checkpoint.failure import Failure
 from theta_checkpoint.layout import Checksum
@@ -32,8 +37,54 @@ class Hole:
 Segment = Literal | Hole | Checksum
 
 
+class Blanked:
+    """The file that a skeleton is of, with zeros for what it lacks; a :class:`theta_checkpoint.layout.Source`."""
+
+    def __init__(self, segments: Sequence[Segment]) -> None:
+        self._segments = segments
+        lengths = [len(segment.data) if isinstance(segment, Literal) else segment.length for segment in segments]
+        self._starts = [0, *accumulate(lengths)]
+        self.size = self._starts[-1]
+
+    def read(self, offset: int, length: int) -> bytes:
+        """See :meth:`theta_checkpoint.layout.Source.read`."""
+        end = min(offset + length, self.size)
+        pieces = []
+        number = bisect_right(self._starts, offset) - 1
+        while offset < end:
+            segment, start = self._segments[number], self._starts[number]
+            stop = min(end, self._starts[number + 1])
+            if isinstance(segment, Literal):
+                pieces.append(segment.data[offset - start : stop - start])
+            else:
+                pieces.append(bytes(stop - offset))
+            offset = stop
+            number += 1
+        return b"".join(pieces)
+
+
 class BadSkeleton(Failure):
     """The bytes are not a skeleton."""
+
+
+def normal(segments: Iterable[Segment]) -> list[Segment]:
+    """The segments in the one form that clean finds in the file: literals as long as can be, empty holes by name."""
+    found: list[Segment] = []
+    for kind, run in groupby(segments, key=_run):
+        if kind == "literals":
+            data = b"".join(segment.data for segment in run if isinstance(segment, Literal))
+            found += [Literal(data)] if data else []
+        elif kind == "empty holes":
+            found += sorted(run, key=lambda hole: hole.name if isinstance(hole, Hole) else "")
+        else:
+            found += run
+    return found
+
+
+def _run(segment: Segment) -> str:
+    if isinstance(segment, Hole) and not segment.length:
+        return "empty holes"
+    return "literals" if isinstance(segment, Literal) else "others"
 
 
 def encoded(segments: list[Segment]) -> bytes:

@@ -36,6 +36,7 @@ from theta_merge.settle import Settled
 from theta_merge.settle import settled
 from theta_merge.side_option import environment_with_side
 from theta_merge.sources import manifest_of
+from theta_merge.sources import skeletons_in
 from theta_merge.wishes import Wish
 from theta_merge.wishes import chosen
 from theta_merge.wishes import preferred
@@ -115,7 +116,7 @@ def _versions(request: Request, store: Store) -> Versions | None:
     if ours is None or theirs is None:
         _say(f"{request.path}: one side is an empty file; ours is kept as it is")
         return None
-    return Versions(base, (ours, theirs))
+    return Versions(base, (ours, theirs), skeletons_in(store))
 
 
 def _choices(

@@ -11,6 +11,7 @@ from theta_merge.outcome import Outcome
 from theta_merge.outcome import Versions
 from theta_merge.outcome import outcome
 from theta_merge.sources import manifest_of
+from theta_merge.sources import skeletons_in
 from theta_merge.wishes import chosen
 from theta_merge.wishes import preferred
 from theta_merge.wishes import wish
@@ -28,7 +29,8 @@ def dry_run(branches: Sequence[str], environment: Mapping[str, str], repository:
         if not all(blobs) or not any(blob and is_manifest(blob) for blob in blobs):
             continue
         manifests = [manifest for blob in blobs if (manifest := manifest_of(blob or b"", store))]
-        versions = Versions(manifest_of(repository.blob(f"{base}:{path}") or b"", store), tuple(manifests))
+        before = manifest_of(repository.blob(f"{base}:{path}") or b"", store)
+        versions = Versions(before, tuple(manifests), skeletons_in(store))
         asked = wish(path, environment, repository)
         found[path] = outcome(versions, chosen(asked, path, versions), preferred(asked, versions))
     return found

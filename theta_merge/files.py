@@ -98,7 +98,8 @@ def _wanted(
     checkpoints: Sequence[FileCheckpoint | None], asked: Wish, path: str, refused: dict[str, str] | None = None
 ) -> Outcome:
     *sides, base = [checkpoint.manifest if checkpoint else None for checkpoint in checkpoints]
-    versions = Versions(base, tuple(side for side in sides if side))
+    bones = {one.manifest.skeleton: one.found.skeleton for one in checkpoints if one}
+    versions = Versions(base, tuple(side for side in sides if side), lambda manifest: bones[manifest.skeleton])
     return outcome(versions, chosen(asked, path, versions), preferred(asked, versions), refused)
 
 

@@ -6,6 +6,7 @@ lays out.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -15,15 +16,28 @@ from dataclasses import replace
 from blake3 import blake3
 
 from theta_checkpoint import skeleton
+from theta_checkpoint.failure import Failure
+from theta_checkpoint.formats import layout_of
+from theta_checkpoint.formats import pytorch_legacy
+from theta_checkpoint.formats import pytorch_zip
+from theta_checkpoint.formats import safetensors
+from theta_checkpoint.layout import DamagedCheckpoint
 from theta_checkpoint.layout import Value
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Tensor
 from theta_checkpoint.manifest import TiedTensor
+from theta_checkpoint.merged_pickle import ABSENT
+from theta_checkpoint.merged_pickle import merged
 from theta_checkpoint.new_structure import CannotWrite
+from theta_checkpoint.new_tensors import NewTensors
+from theta_checkpoint.skeleton import Blanked
 from theta_checkpoint.skeleton import Segment
 from theta_merge.decide import decided_values
 
 State = Tensor | TiedTensor | None
+Skeletons = Callable[[Manifest], bytes]
+"""the skeleton's bytes of a version; may raise :class:`Failure`"""
+PYTORCH = (pytorch_zip.NAME, pytorch_legacy.NAME)
 
 
 @dataclass(frozen=True)
@@ -67,25 +81,70 @@ def structure(states: Iterable[State]) -> set[object]:
     }
 
 
-def new_frame(states: Mapping[str, State], sides: Sequence[Manifest], base: Manifest | None, preferred: int) -> Frame:
+def new_frame(
+    states: Mapping[str, State],
+    sides: Sequence[Manifest],
+    base: Manifest | None,
+    preferred: int,
+    skeletons: Skeletons | None = None,
+) -> Frame:
     """A new file, of the preferred side's format, with these groups and ties and the merged values.
 
-    Raises :class:`CannotWrite` where the format cannot express them.
+    Raises :class:`CannotWrite` where no file can be exactly that.
     """
-    groups = [replace(state, strides=None) for _, state in sorted(states.items()) if isinstance(state, Tensor)]
+    groups = [state for _, state in sorted(states.items()) if isinstance(state, Tensor)]
     ties = [state for _, state in sorted(states.items()) if isinstance(state, TiedTensor)]
     _check_owners(ties, groups, sides)
-    values = merged_values(base, sides, preferred)
-    format, segments = _written(sides[preferred].format, groups, ties, values)
-    manifest = Manifest(
-        format=format,
-        groups={group.name: group for group in groups},
-        aliases={tie.name: tie for tie in ties},
-        values={value.name: value for value in values},
+    if sides[preferred].format in PYTORCH:
+        pickles = [_pickle(side, skeletons) for side in (base, *sides)]
+        if None in pickles:
+            segments = pytorch_zip.named(groups, ties, merged_values(base, sides, preferred))
+        else:
+            tensors = NewTensors(groups, ties)
+            segments = pytorch_zip.written(groups, merged(pickles[0], pickles[1:], tensors, preferred))
+    elif sides[preferred].format == safetensors.NAME:
+        groups = [replace(group, strides=None) for group in groups]
+        segments = safetensors.written(groups, ties, merged_values(base, sides, preferred))
+    else:
+        raise CannotWrite(f"no new file of format {sides[preferred].format} can be written")
+    segments = skeleton.normal(segments)
+    return Frame(_checked_manifest(segments, groups, ties), None, tuple(segments))
+
+
+def _pickle(side: Manifest | None, skeletons: Skeletons | None) -> object:
+    """What a version pickled, ABSENT where it is none; None where nothing but names is known of it."""
+    if side is None or not (side.groups or side.values):
+        return ABSENT
+    if side.format not in PYTORCH or skeletons is None:
+        return None
+    try:
+        source = Blanked(skeleton.decoded(skeletons(side)))
+        return (pytorch_zip if side.format == pytorch_zip.NAME else pytorch_legacy).root(source)
+    except (Failure, DamagedCheckpoint) as error:
+        raise CannotWrite(str(error)) from error
+
+
+def _checked_manifest(segments: list[Segment], groups: Sequence[Tensor], ties: Sequence[TiedTensor]) -> Manifest:
+    """What clean will make of the new file, but for the digests of its groups.
+
+    Raises :class:`CannotWrite` where that is not what was to be written.
+    """
+    found = layout_of(Blanked(segments))
+    digests = {group.name: group.digest for group in groups}
+    tensors = [Tensor(g.name, g.dtype, g.shape, digests.get(g.name, ""), g.strides) for g in found.groups]
+    tied = [TiedTensor(a.name, a.dtype, a.shape, a.owner, a.offset, a.strides) for a in found.aliases]
+    states: set[Tensor | TiedTensor] = {*tensors, *tied}
+    wanted: set[Tensor | TiedTensor] = {*groups, *ties}
+    if odd := states ^ wanted:
+        raise CannotWrite(f"{min(state.name for state in odd)}: it would not be the same tensor in a new file")
+    return Manifest(
+        format=found.format,
+        groups={tensor.name: tensor for tensor in tensors},
+        aliases={tie.name: tie for tie in tied},
+        values={value.name: value for value in found.values},
         skeleton=blake3(skeleton.encoded(segments)).hexdigest(),
         recipes={},
     )
-    return Frame(manifest, None, tuple(segments))
 
 
 def merged_values(base: Manifest | None, sides: Sequence[Manifest], preferred: int) -> list[Value]:
@@ -105,18 +164,3 @@ def _check_owners(ties: Sequence[TiedTensor], groups: Sequence[Tensor], sides: S
         owners = [side.groups[tie.owner] for side in sides if tie in side.aliases.values() and tie.owner in side.groups]
         if not owners or not structure(owners) <= merged:
             raise CannotWrite(f"{tie.name}: it is tied to {tie.owner}, which is not what it was")
-
-
-def _written(
-    format: str, groups: Sequence[Tensor], ties: Sequence[TiedTensor], values: Sequence[Value]
-) -> tuple[str, list[Segment]]:
-    match format:
-        case "safetensors":
-            from theta_checkpoint.formats import safetensors
-
-            return format, safetensors.written(groups, ties, values)
-        case "pytorch-zip" | "pytorch-legacy":
-            from theta_checkpoint.formats import pytorch_zip
-
-            return pytorch_zip.NAME, pytorch_zip.written(groups, ties, values)
-    raise CannotWrite(f"no new file of format {format} can be written")

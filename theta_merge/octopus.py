@@ -27,6 +27,7 @@ from theta_merge.outcome import Versions
 from theta_merge.report import conflict_report
 from theta_merge.settle import settled
 from theta_merge.sources import manifest_of
+from theta_merge.sources import skeletons_in
 from theta_merge.wishes import chosen
 from theta_merge.wishes import preferred
 from theta_merge.wishes import wish
@@ -89,7 +90,8 @@ class Octopus:
     def _merged(self, path: str, base: str) -> tuple[bytes, list[str]]:
         """The merged manifest of one checkpoint."""
         sides = [self._manifest(commit, path) or ABSENT for commit in self.commits]
-        versions = Versions(self._manifest(base, path) if base else None, tuple(sides))
+        before = self._manifest(base, path) if base else None
+        versions = Versions(before, tuple(sides), skeletons_in(self.store))
         wanted = wish(path, self.environment, self.repository)
         choices = chosen(wanted, path, versions)
         locate = BesideInCommits(path, self.commits, self.repository, self.store)

@@ -26,6 +26,7 @@ from theta_merge.decide import decided_values
 from theta_merge.decide import described_state
 from theta_merge.decide import side_name
 from theta_merge.frame import Frame
+from theta_merge.frame import Skeletons
 from theta_merge.frame import new_frame
 from theta_merge.frame import side_frame
 from theta_merge.frame import structure
@@ -40,6 +41,8 @@ class Versions:
 
     base: Manifest | None
     sides: tuple[Manifest, ...]
+    skeletons: Skeletons | None = field(default=None, compare=False)
+    """where the skeletons are; without them, a new file has only what manifests say"""
 
     def __getitem__(self, version: int) -> Manifest | None:
         return self.base if version == BASE else self.sides[version]
@@ -151,7 +154,7 @@ def _framed(groups: dict[str, Taken | Computed], versions: Versions, preferred: 
     if frame:
         return frame, []
     try:
-        return new_frame(states, sides, base, preferred), []
+        return new_frame(states, sides, base, preferred, versions.skeletons), []
     except CannotWrite as error:
         misfits = list(_kept_in_ours(groups, versions, str(error)))
         return Frame(sides[0], 0), misfits

@@ -32,6 +32,7 @@ from theta_merge.settle import Settled
 from theta_merge.settle import settled
 from theta_merge.side_data import Beside
 from theta_merge.sources import manifest_of
+from theta_merge.sources import skeletons_in
 from theta_merge.wishes import Wish
 from theta_merge.wishes import chosen
 from theta_merge.wishes import preferred
@@ -109,7 +110,7 @@ class Resolver:
         base, ours, theirs = (manifest_of(blob or b"", self.store) for blob in blobs)
         if ours is None or theirs is None:
             raise CannotResolve(f"{one.path}: one side is an empty file; take a side with: git checkout --ours")
-        return Versions(base, (ours, theirs))
+        return Versions(base, (ours, theirs), skeletons_in(self.store))
 
     def resolve(self, one: Unmerged, request: Request) -> Settled:
         """Settle what the request covers; once nothing is open, index and working tree hold the result."""

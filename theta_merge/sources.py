@@ -6,9 +6,16 @@ from theta_checkpoint.layout import BytesSource
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import is_manifest
 from theta_checkpoint.manifest import parse
+from theta_merge.frame import Skeletons
 from theta_store.capture import captured
 from theta_store.capture import identified
+from theta_store.checkpoint import StoredCheckpoint
 from theta_store.store import Store
+
+
+def skeletons_in(store: Store) -> Skeletons:
+    """Where the skeletons of a store's checkpoints are."""
+    return lambda manifest: StoredCheckpoint(manifest, store.objects).skeleton()
 
 
 def manifest_of(blob: bytes, store: Store) -> Manifest | None:

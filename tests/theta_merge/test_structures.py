@@ -66,6 +66,40 @@ def test_a_new_pytorch_file_holds_nested_dicts_and_merged_values(repo: Path, git
     assert (found["epoch"], found["lr"]) == (2, 0.5)
 
 
+def training() -> dict[str, Any]:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.randn(4, 3)).sum().backward()
+    optimizer.step()
+    return {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "rng": torch.get_rng_state()}
+
+
+def test_both_sides_added_to_a_training_checkpoint(repo: Path, git: Git) -> None:
+    base, ours, theirs = training(), training(), training()
+    ours |= {"ema": [torch.ones(2)], "step": 7}
+    theirs["model"]["head.weight"] = torch.ones(5)
+    theirs["optimizer"]["param_groups"][0]["lr"] = 0.5
+    fork(git, base, ours, theirs)
+    found = merged(git)
+    assert found.keys() == {"model", "optimizer", "rng", "ema", "step"}
+    assert found["model"]["head.weight"].equal(torch.ones(5))
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.ones(2)) for _ in range(4)])
+    optimizer.load_state_dict(found["optimizer"])
+    assert optimizer.param_groups[0]["lr"] == 0.5
+    assert optimizer.param_groups[0]["betas"] == (0.9, 0.999)
+
+
+def test_a_new_file_is_clean_in_a_clone_that_did_not_merge_it(repo: Path, git: Git) -> None:
+    base, ours, theirs = ({"w": torch.ones(3), "none": torch.zeros(0)} for _ in range(3))
+    fork(git, base, {**ours, "a": torch.ones(2)}, {**theirs, "b": torch.ones(2)})
+    merged(git)
+    (repo / ".git/theta/known.sqlite").unlink()
+    (repo / "m.pt").touch()
+    git("add", "m.pt")
+    assert git("status", "--porcelain") == ""
+
+
 def test_deleted_here_and_changed_there_is_a_conflict(forked: Path, git: Git, run: Run) -> None:
     save(MODEL, {name: OURS[name] for name in "bcd"})
     git("commit", "-qam", "delete a")

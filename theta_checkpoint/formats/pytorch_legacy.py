@@ -33,15 +33,26 @@ _PIECE = 1 << 16
 def layout(source: Source) -> Layout:
     """Where the tensors lie; raises :class:`DamagedCheckpoint`."""
     file = _Reader(source)
-    magic, protocol, system, root, keys = (inert_pickle.load(file) for _ in range(5))
+    pickle, keys = _pickles(file)
+    listed = entries(pickle)
+    kinds = {entry.storage.key: entry.storage.type for entry in listed if isinstance(entry, PickledTensor)}
+    groups, aliases, values = placed([Pickled(listed, _storages(source, file.position, keys, kinds))])
+    return Layout(NAME, groups, aliases, values)
+
+
+def root(source: Source) -> object:
+    """What was pickled, as inert as :mod:`theta_checkpoint.inert_pickle` has it; raises :class:`DamagedCheckpoint`."""
+    return _pickles(_Reader(source))[0]
+
+
+def _pickles(file: _Reader) -> tuple[object, object]:
+    """What was pickled, and the keys of the storages that follow."""
+    magic, protocol, system, pickle, keys = (inert_pickle.load(file) for _ in range(5))
     if magic != int.from_bytes(MAGIC, "little") or protocol != PROTOCOL:
         raise DamagedCheckpoint("its version is unknown")
     if isinstance(system, Inert) and ("little_endian", False) in (system.pairs or ()):
         raise DamagedCheckpoint("its numbers are big-endian")
-    listed = entries(root)
-    kinds = {entry.storage.key: entry.storage.type for entry in listed if isinstance(entry, PickledTensor)}
-    groups, aliases, values = placed([Pickled(listed, _storages(source, file.position, keys, kinds))])
-    return Layout(NAME, groups, aliases, values)
+    return pickle, keys
 
 
 def _storages(source: Source, position: int, keys: object, kinds: Mapping[str, str]) -> dict[str, Storage]:

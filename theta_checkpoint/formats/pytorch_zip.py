@@ -19,10 +19,14 @@ from theta_checkpoint.layout import Layout
 from theta_checkpoint.layout import Source
 from theta_checkpoint.layout import Value
 from theta_checkpoint.layout import byte_length
-from theta_checkpoint.new_pickle import state_pickle
+from theta_checkpoint.new_pickle import pickled
 from theta_checkpoint.new_structure import Blank
 from theta_checkpoint.new_structure import BlankView
+from theta_checkpoint.new_structure import CannotWrite
+from theta_checkpoint.new_structure import inert
 from theta_checkpoint.new_structure import json_value
+from theta_checkpoint.new_structure import tree
+from theta_checkpoint.new_tensors import NewTensors
 from theta_checkpoint.new_zip import archive
 from theta_checkpoint.pickled_tensors import entries
 from theta_checkpoint.placed_tensors import Pickled
@@ -39,6 +43,8 @@ NAME = "pytorch-zip"
 TITLE = "a PyTorch zip archive"
 MAX_PICKLE = 1 << 28
 """bytes of a pickle: a state dict of a million tensors needs half of it"""
+_WRITTEN_BY_SAVE = ("data.pkl", "byteorder", "version")
+"""records that ``torch.save`` writes beside storages and those whose names begin with a dot"""
 
 
 def layout(source: Source) -> Layout:
@@ -61,18 +67,48 @@ def layout(source: Source) -> Layout:
     return Layout(NAME, groups, aliases, values, tuple(_checksums(listed, groups, f"{root}/.data/serialization_id")))
 
 
-def written(groups: Sequence[Blank], ties: Iterable[BlankView], values: Iterable[Value]) -> list[Segment]:
-    """The skeleton of a new archive with these tensors and values, in the way of ``torch.save``.
+def root(source: Source) -> object:
+    """What was pickled, as inert as :mod:`theta_checkpoint.inert_pickle` has it.
+
+    Raises :class:`CannotWrite` where the archive holds more than that: a new one would lack it.
+    """
+    listed = records(source)
+    folder = listed[0].name.partition("/")[0]
+    for record in listed:
+        name = record.name.removeprefix(f"{folder}/")
+        if name and name not in _WRITTEN_BY_SAVE and not name.startswith((".", "data/")):
+            raise CannotWrite(f"the archive has a record {name[:80]!r}, as TorchScript writes")
+    by_name = {record.name: record for record in listed}
+    return inert_pickle.load(io.BytesIO(content(source, by_name[f"{folder}/data.pkl"], MAX_PICKLE)))
+
+
+def named(groups: Sequence[Blank], ties: Iterable[BlankView], values: Iterable[Value]) -> list[Segment]:
+    """The skeleton of a new archive with these tensors and values, known by nothing but their names.
 
     Names are split at ``/`` into nested dicts; values are read as JSON, so a tuple comes back as a list.
     Raises :class:`CannotWrite` for a value without JSON form or a name that could be that of a list's item.
     """
-    plain = {value.name: json_value(value.name, value.text) for value in values}
+    tensors = NewTensors(groups, ties)
+    leaves: dict[str, object] = {}
+    for value in values:
+        leaves[value.name] = json_value(value.name, value.text)
+    for name in tensors.names:
+        if name in leaves:
+            raise CannotWrite(f"{name}: it occurs twice")
+        leaves[name] = tensors.tensor(name)
+    return written(groups, inert(tree(leaves)))
+
+
+def written(groups: Sequence[Blank], pickle: object) -> list[Segment]:
+    """The skeleton of a new archive, in the way of ``torch.save``.
+
+    ``pickle`` is what is pickled, inert; the n-th group is its storage ``n``, as with :class:`NewTensors`.
+    """
     stored = [
         (f"archive/data/{key}", Hole(group.name, byte_length(group.dtype, group.shape)))
         for key, group in enumerate(groups)
     ]
-    before = [("archive/data.pkl", state_pickle(groups, ties, plain)), ("archive/byteorder", b"little")]
+    before = [("archive/data.pkl", pickled(pickle)), ("archive/byteorder", b"little")]
     return archive([*before, *stored, ("archive/version", b"3\n")])
 
 

@@ -62,7 +62,7 @@ def test_torch_reads_a_new_archive(tmp_path_factory: pytest.TempPathFactory, mma
     ]
     ties = [Alias("tied", "F32", (3,), "model/w.0", 12)]
     values = [Value("epoch", "3"), Value("args/betas", "[0.9, NaN]"), Value("ü", '"\\u00fc"')]
-    segments = pytorch_zip.written(groups, ties, values)
+    segments = pytorch_zip.named(groups, ties, values)
     held = {"model/b": raw(torch.ones(2).bfloat16()), "model/w.0": raw(weight), "none": b"", "scalar": b"\1"}
     path = tmp_path_factory.mktemp("new") / "new.pt"
     path.write_bytes(poured(segments, held))
@@ -79,7 +79,7 @@ def test_torch_reads_a_new_archive(tmp_path_factory: pytest.TempPathFactory, mma
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_dtype_is_written(dtype: str) -> None:
     values = (torch.arange(32, dtype=torch.uint8) % 2).view(getattr(torch, DTYPES[dtype].numpy))
-    data = poured(pytorch_zip.written([blank("x", dtype, len(values))], [], []), {"x": raw(values)})
+    data = poured(pytorch_zip.named([blank("x", dtype, len(values))], [], []), {"x": raw(values)})
     found = torch.load(io.BytesIO(data), weights_only=True)["x"]
     assert found.dtype == values.dtype
     assert raw(found) == raw(values)
@@ -88,7 +88,7 @@ def test_every_dtype_is_written(dtype: str) -> None:
 def test_the_layout_of_a_new_archive_is_what_was_asked_for() -> None:
     groups = [blank("a", "F32", 2), blank("b#storage", "U16", 4)]
     ties = [Alias("b", "U32", (2,), "b#storage"), Alias("c", "U16", (3,), "b#storage", 2)]
-    data = poured(pytorch_zip.written(groups, ties, [Value("n", "1")]), {"a": bytes(8), "b#storage": bytes(8)})
+    data = poured(pytorch_zip.named(groups, ties, [Value("n", "1")]), {"a": bytes(8), "b#storage": bytes(8)})
     found = layout_of(BytesSource(data))
     assert [(group.name, group.dtype) for group in found.groups] == [("a", "F32"), ("b", "U32")]
     assert [(alias.name, alias.owner, alias.offset) for alias in found.aliases] == [("c", "b", 2)]
@@ -124,7 +124,7 @@ def test_an_archive_that_cannot_be_written(
     groups: list[Group], ties: list[Alias], values: list[Value], why: str
 ) -> None:
     with pytest.raises(CannotWrite, match=why):
-        pytorch_zip.written(groups, ties, values)
+        pytorch_zip.named(groups, ties, values)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import bisect
 import json
 import os
 import zlib
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +13,10 @@ from typing import Any
 
 from theta.paths import path_in_tree
 from theta.tensors import dtype_name
+from theta.tensors import identity
 from theta.tensors import is_tensor
 from theta.tensors import raw_bytes
+from theta.tensors import torch_fact
 from theta_checkpoint.failure import Failure
 from theta_checkpoint.formats import pytorch_zip
 from theta_checkpoint.formats import safetensors
@@ -26,6 +27,10 @@ from theta_checkpoint.manifest import BadManifest
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import is_manifest
 from theta_checkpoint.manifest import parse
+from theta_checkpoint.new_structure import CannotWrite
+from theta_checkpoint.new_structure import inert
+from theta_checkpoint.new_structure import refused
+from theta_checkpoint.new_tensors import new_tensor
 from theta_checkpoint.skeleton import Hole
 from theta_checkpoint.skeleton import Literal
 from theta_checkpoint.skeleton import Segment
@@ -54,8 +59,9 @@ def save(
     """Commit a state dict as a checkpoint file; the id of the commit.
 
     Args:
-        state_dict: names to tensors of torch or arrays of numpy; for PyTorch files also nested, with values
-            that JSON can express (epoch, learning rate).
+        state_dict: names to tensors of torch or arrays of numpy. For PyTorch files also nested in dicts, lists and
+            tuples, with numbers, texts, bytes and sets beside them, as the state of an optimizer is; what is
+            one tensor under two names stays one.
         path: of the checkpoint, from the folder ``repository``, tracked by theta. ``.safetensors`` files are
             written as such, all others as torch.save does.
         message: of the commit.
@@ -71,7 +77,7 @@ def save(
     place = path_in_tree(git, path)
     if attributes.filters(_at_top(git), [place]).get(place) != "theta":
         raise NotTracked(f"{place} is not tracked by theta; to track it, type: git theta track {place}")
-    source = _FileInMemory(state_dict, place, metadata or {})
+    source = _file(state_dict, place, metadata or {})
     ref = branch_ref(git, branch)
     store = Store.at(git.theta_dir)
     manifest = captured(source, identified(source), store, _earlier(git.blob(f"{ref}:{place}")))
@@ -91,17 +97,44 @@ def _earlier(text: bytes | None) -> Manifest | None:
         return None
 
 
+def _file(state_dict: Mapping[str, Any], path: str, metadata: Mapping[str, str]) -> _FileInMemory:
+    """The file for a state dict; its name tells the format. Raises ValueError."""
+    if not path.endswith(".safetensors"):
+        return _pytorch_file({**state_dict, safetensors.METADATA: dict(metadata)} if metadata else state_dict)
+    tensors = {name: leaf for name, leaf in sorted(state_dict.items()) if is_tensor(leaf)}
+    for name in state_dict.keys() - tensors.keys():
+        raise CannotWrite(f"{name}: a safetensors file has no place for it")
+    groups = [Group(name, dtype_name(leaf), tuple(leaf.shape), 0, 0) for name, leaf in tensors.items()]
+    values = [Value(f"{safetensors.METADATA}/{key}", json.dumps(text)) for key, text in sorted(metadata.items())]
+    return _FileInMemory(safetensors.written(groups, (), values), tensors)
+
+
+def _pytorch_file(state_dict: Mapping[str, Any]) -> _FileInMemory:
+    tensors: dict[str, Any] = {}
+    groups: list[Group] = []
+    numbers: dict[object, int] = {}
+
+    def leaf(name: str, thing: object) -> object:
+        if not is_tensor(thing):
+            return torch_fact(thing) or refused(name, thing)
+        tensor: Any = thing
+        number = numbers.setdefault(identity(tensor), len(groups))
+        if number == len(groups):
+            groups.append(Group(str(number), dtype_name(tensor), tuple(tensor.shape), 0, 0))
+            tensors[str(number)] = tensor
+        return new_tensor(groups[number], number)
+
+    try:
+        root = inert(state_dict, other=leaf)
+    except RecursionError:
+        raise CannotWrite("its parts are nested too deeply") from None
+    return _FileInMemory(pytorch_zip.written(groups, root), tensors)
+
+
 class _FileInMemory:
     """The file that a state dict would be written as; see :class:`theta_checkpoint.layout.Source`."""
 
-    def __init__(self, state_dict: Mapping[str, Any], path: str, metadata: Mapping[str, str]) -> None:
-        leaves = dict(_leaves(state_dict))
-        tensors = {name: leaf for name, leaf in sorted(leaves.items()) if is_tensor(leaf)}
-        groups = [Group(name, dtype_name(leaf), tuple(leaf.shape), 0, 0) for name, leaf in tensors.items()]
-        values = [Value(name, json.dumps(leaf)) for name, leaf in sorted(leaves.items()) if name not in tensors]
-        values += [Value(f"{safetensors.METADATA}/{key}", json.dumps(text)) for key, text in sorted(metadata.items())]
-        written = safetensors.written if path.endswith(".safetensors") else pytorch_zip.named
-        segments = written(groups, (), values)
+    def __init__(self, segments: Sequence[Segment], tensors: Mapping[str, Any]) -> None:
         self._pieces = [_piece(segment, tensors) for segment in segments]
         self._starts = _starts(self._pieces)
         self.size = self._starts.pop()
@@ -125,14 +158,6 @@ class _FileInMemory:
     def _crc(self, checksum: Checksum) -> int:
         ((start, end),) = checksum.ranges
         return zlib.crc32(self.read(start, end - start))
-
-
-def _leaves(state_dict: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in state_dict.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}/")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _piece(segment: Segment, tensors: Mapping[str, Any]) -> memoryview:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from theta_checkpoint.dtypes import DTYPES
+from theta_checkpoint.inert_pickle import Global
+from theta_checkpoint.inert_pickle import Inert
 
 if TYPE_CHECKING:
     import torch
@@ -18,6 +20,25 @@ def is_tensor(value: object) -> bool:
     """Whether a value is a tensor of torch or an array of numpy; imports neither."""
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
     return bool(torch and isinstance(value, torch.Tensor)) or bool(numpy and isinstance(value, numpy.ndarray))
+
+
+def identity(tensor: Any) -> object:
+    """Equal for tensors that are one and the same memory, seen in the same way."""
+    if not sys.modules.get("torch") or not isinstance(tensor, sys.modules["torch"].Tensor) or not tensor.numel():
+        return id(tensor)
+    return tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride()
+
+
+def torch_fact(thing: object) -> object:
+    """A shape, dtype or device of torch as a pickle has it; None for anything else."""
+    torch = sys.modules.get("torch")
+    if torch and isinstance(thing, torch.Size):
+        return Inert(Global("torch", "Size"), (tuple(thing),))
+    if torch and isinstance(thing, torch.dtype):
+        return Global("torch", str(thing).removeprefix("torch."))
+    if torch and isinstance(thing, torch.device):
+        return Inert(Global("torch", "device"), (str(thing),))
+    return None
 
 
 def dtype_name(tensor: Any) -> str:

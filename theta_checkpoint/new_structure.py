@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import OrderedDict
+from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
 from typing import Protocol
@@ -69,10 +70,15 @@ def json_value(name: str, text: str) -> object:
         raise CannotWrite(f"{name}: {text[:80]} stands for a value that only the original file holds") from error
 
 
-def inert(thing: object, name: str = "") -> object:
+def refused(name: str, thing: object) -> object:
+    """What :func:`inert` does with an object that is not plain: it raises :class:`CannotWrite`."""
+    raise CannotWrite(f"{name}: a {type(thing).__name__} cannot be written")
+
+
+def inert(thing: object, name: str = "", other: Callable[[str, object], object] = refused) -> object:
     """Plain Python objects as :mod:`theta_checkpoint.inert_pickle` would read them; what is inert stays as it is.
 
-    Raises :class:`CannotWrite` for an object of any other class.
+    An object of any other class is what ``other`` makes of its name and itself.
     """
     match thing:
         case None | bool() | Global() | Inert() | Persistent():
@@ -86,22 +92,23 @@ def inert(thing: object, name: str = "") -> object:
         case bytes():
             return Inert(Global("_codecs", "encode"), (thing.decode("latin1"), "latin1"))
         case OrderedDict():
-            state = Inert(DICT, pairs=_inert_pairs(vars(thing), name)) if vars(thing) else None
-            return Inert(Global("collections", "OrderedDict"), pairs=_inert_pairs(thing, name), state=state)
+            state = inert(vars(thing), name, other) if vars(thing) else None
+            return Inert(Global("collections", "OrderedDict"), pairs=_pairs(thing, name, other), state=state)
         case Mapping():
-            return Inert(DICT, pairs=_inert_pairs(thing, name))
+            return Inert(DICT, pairs=_pairs(thing, name, other))
         case list():
-            return [inert(item, joined(name, i)) for i, item in enumerate(thing)]
+            return [inert(item, joined(name, i), other) for i, item in enumerate(thing)]
         case tuple() if type(thing) is tuple:
-            return tuple(inert(item, joined(name, i)) for i, item in enumerate(thing))
-        case set() | frozenset():
-            kind = "set" if isinstance(thing, set) else "frozenset"
-            return Inert(Global("__builtin__", kind), ([inert(item, name) for item in thing],))
-    raise CannotWrite(f"{name}: a {type(thing).__name__} cannot be written")
+            return tuple(inert(item, joined(name, i), other) for i, item in enumerate(thing))
+        case set():
+            return Inert(Global("__builtin__", "set"), ([inert(item, name, other) for item in thing],))
+    return other(name, thing)
 
 
-def _inert_pairs(mapping: Mapping[Any, object], name: str) -> list[tuple[object, object]]:
-    return [(inert(key, name), inert(value, joined(name, key))) for key, value in mapping.items()]
+def _pairs(
+    mapping: Mapping[Any, object], name: str, other: Callable[[str, object], object]
+) -> list[tuple[object, object]]:
+    return [(inert(key, name), inert(value, joined(name, key), other)) for key, value in mapping.items()]
 
 
 def tree(leaves: Mapping[str, object]) -> Tree:

@@ -84,6 +84,13 @@ class NewTensors:
         return made
 
 
+def new_tensor(blank: Blank, number: int) -> Inert:
+    """A tensor that alone has the storage of this number."""
+    typed = blank.dtype in _STORAGE_OF
+    place = _Place(blank, str(number), byte_length(blank.dtype, blank.shape), typed, 0)
+    return _tensor(place, "cpu", False, Inert(Global("collections", "OrderedDict")))
+
+
 def _made(place: _Place, like: PickledTensor | None) -> Inert | Persistent:
     if like is None:
         return _tensor(place, "cpu", False, Inert(Global("collections", "OrderedDict")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,6 +64,46 @@ def test_nested_state_dicts_and_plain_values_in_a_pytorch_file(tracked: Path, gi
     assert found["epoch"] == 3
     assert found["rates"] == [0.1, 0.2]
     assert _equal(found["model"]["w"], STATE["w"])
+
+
+def test_a_training_state_comes_back_as_torch_would_have_saved_it(tracked: Path, git: Git) -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.randn(4, 3)).sum().backward()
+    optimizer.step()
+    tied = torch.ones(2, 3)
+    state = {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "ema": [torch.ones(1), (torch.zeros(2), None)],
+        "facts": (torch.Size([2]), torch.float16, torch.device("cpu"), b"\xff", {"a"}, 2**70, float("inf")),
+        "tied": {"embed": tied, "head": tied.view(2, 3)},
+    }
+    theta.save(state, "m.pt", message="trained")
+    git("checkout", "--", "m.pt")
+    assert git("status", "--porcelain") == ""
+    found = torch.load(tracked / "m.pt", weights_only=True)
+    assert list(found) == list(state)
+    assert found["facts"] == state["facts"]
+    assert type(found["model"]) is OrderedDict
+    assert vars(found["model"]) == vars(state["model"])
+    assert found["tied"]["head"].data_ptr() == found["tied"]["embed"].data_ptr()
+    assert found["ema"][1][1] is None
+    optimizer.load_state_dict(found["optimizer"])
+    model.load_state_dict(found["model"])
+    assert list(theta.load("HEAD", "m.pt", "optimizer/state/0/*")) == [
+        "optimizer/state/0/exp_avg",
+        "optimizer/state/0/exp_avg_sq",
+        "optimizer/state/0/step",
+    ]
+
+
+def test_what_cannot_be_saved_is_named(tracked: Path) -> None:
+    loop: dict[str, object] = {}
+    loop["self"] = loop
+    for thing, why in ((object(), r"a/1: a object cannot be written"), (loop, "nested too deeply")):
+        with pytest.raises(ValueError, match=why):
+            theta.save({"a": [1, thing]}, "m.pt", message="x")
 
 
 def test_arrays_of_numpy(tracked: Path) -> None:

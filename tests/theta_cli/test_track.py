@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -150,6 +151,14 @@ def test_a_file_committed_before_is_looked_at_again(empty_repo: Path, git: Git) 
     run("track", ["model.pt"])
     git("add", "model.pt")
     assert git("cat-file", "blob", ":model.pt").startswith("theta 1\n")
+
+
+def test_a_pointer_of_git_lfs_is_told_from_a_checkpoint(repo: Path) -> None:
+    """As in a clone where git-lfs left its pointers in the place of files."""
+    (repo / "model.pt").write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 9\n")
+    done = subprocess.run(["git", "add", "model.pt"], capture_output=True, text=True, check=True)
+    told = "theta: model.pt: a pointer of git-lfs, not the values; to have those, type: git theta migrate\n"
+    assert done.stderr == told
 
 
 def test_track_alone_lists_every_pattern_and_its_place(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:

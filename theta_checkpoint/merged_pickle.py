@@ -1,7 +1,7 @@
 """Pickled objects of several versions as one: containers entry by entry, all else as one version has it.
 
-Which tensors there are, and where they lie, is given, and values may be. Where only one side changed another thing
-since base, that side's version stands, and where several did, the preferred side's.
+Which tensors there are, and where they lie, is given; where only one side changed another thing since base, that
+side's version stands, and where several did, the preferred side's.
 """
 
 from __future__ import annotations
@@ -10,11 +10,9 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
-from types import MappingProxyType
 
 from theta_checkpoint.inert_pickle import Inert
 from theta_checkpoint.inert_pickle import Persistent
-from theta_checkpoint.layout import Value
 from theta_checkpoint.new_structure import CannotWrite
 from theta_checkpoint.new_tensors import NewTensors
 from theta_checkpoint.pickled_tensors import DICTS
@@ -33,20 +31,13 @@ ABSENT = object()
 """stands for what a version does not have"""
 
 
-def merged(
-    base: object,
-    sides: Sequence[object],
-    tensors: NewTensors,
-    preferred: int,
-    values: Mapping[str, Value | None] = MappingProxyType({}),
-) -> object:
+def merged(base: object, sides: Sequence[object], tensors: NewTensors, preferred: int) -> object:
     """The merged object, as inert as they are; its tensors are exactly the given ones.
 
-    ``base`` may be :data:`ABSENT`. ``values`` are those that are decided, by name as a layout has them; None is one
-    that shall be gone. Raises :class:`CannotWrite` where an object cannot hold these tensors and values.
+    ``base`` may be :data:`ABSENT`. Raises :class:`CannotWrite` where an object cannot hold these tensors.
     """
     try:
-        found = _Merge(tensors, preferred, values).merged("", base, sides, MAX_DEPTH)
+        found = _Merge(tensors, preferred).merged("", base, sides, MAX_DEPTH)
     except RecursionError:
         raise CannotWrite("its parts are nested too deeply") from None
     for name in tensors.names:
@@ -100,9 +91,8 @@ _STATE = object()
 
 
 class _Merge:
-    def __init__(self, tensors: NewTensors, preferred: int, values: Mapping[str, Value | None]) -> None:
+    def __init__(self, tensors: NewTensors, preferred: int) -> None:
         self._tensors = tensors
-        self._values = values
         self._names = set(tensors.names)
         self._preferred = preferred
 
@@ -112,8 +102,7 @@ class _Merge:
         there = [side for side in sides if side is not ABSENT]
         containers = [_container(side, name) for side in there]
         first = containers[0] if containers else None
-        whole = self._values.get(name or "content") is not None
-        if first and not whole and all(one and _same(one.kind, first.kind) for one in containers):
+        if first and all(one and _same(one.kind, first.kind) for one in containers):
             return self._entries(name, base, sides, depth)
         return self._leaf(name, base, sides)
 
@@ -140,7 +129,7 @@ class _Merge:
         listed = [[] if side is ABSENT else _tensors(side, name) for side in sides]
         names = {tensor.name for one in listed for tensor in one}
         if not names:
-            return self._value(name, base, sides)
+            return self._chosen(base, sides)
         if not names & self._names:
             return ABSENT
         fitting = [{tensor.name for tensor in one} == names & self._names for one in listed]
@@ -150,19 +139,6 @@ class _Merge:
         number = next((i for i, side in enumerate(sides) if side is chosen and fitting[i]), fitting.index(True))
         new = {id(tensor.node): self._tensors.tensor(tensor.name, tensor) for tensor in listed[number]}
         return _replaced(sides[number], new)
-
-    def _value(self, name: str, base: object, sides: Sequence[object]) -> object:
-        """What is made of values alone: as they are decided, else by the three-way rules."""
-        found = [_texts(node, name) for node in (base, *sides)]
-        decided = self._values.keys() & {inner for texts in found for inner in texts}
-        if not decided:
-            return self._chosen(base, sides)
-        wanted = {inner: value.text for inner in decided if (value := self._values[inner])}
-        fitting = [node for node, texts in zip((base, *sides), found, strict=True) if texts == wanted]
-        if wanted and not fitting:
-            raise CannotWrite(f"{name}: no version has it as it is decided")
-        chosen = self._chosen(base, sides)
-        return ABSENT if not wanted else chosen if any(node is chosen for node in fitting) else fitting[-1]
 
     def _chosen(self, base: object, sides: Sequence[object]) -> object:
         """The three-way rules for what has no entries."""
@@ -212,12 +188,6 @@ def _args_are_pairs(node: Inert) -> bool:
 def _tensors(node: object, name: str) -> list[PickledTensor]:
     found = [entry for entry in entries(node, name) if isinstance(entry, PickledTensor)]
     return [replace(tensor, name=tensor.name or "content") for tensor in found]
-
-
-def _texts(node: object, name: str) -> dict[str, str]:
-    """The values in a node that holds no tensors, by name."""
-    listed = [] if node is ABSENT else entries(node, name)
-    return {entry.name or "content": entry.text for entry in listed if isinstance(entry, Value)}
 
 
 def _same(left: object, right: object) -> bool:

@@ -36,7 +36,7 @@ VERBS = {
         "fsck": "check every manifest of the history and every object, and repair them",
         "repack": "shorten chains of versions that lean on one another",
         "gc": "delete objects that nothing needs any more",
-        "migrate": "turn git-lfs files and plain files into checkpoints",
+        "migrate": "turn plain files and those of git-lfs and git-theta 0.2.0 into checkpoints",
         "export": "turn checkpoints into git-lfs files or plain files",
     },
 }

@@ -6,9 +6,7 @@ import io
 import zlib
 from collections import OrderedDict
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any
 from typing import NamedTuple
 
@@ -22,7 +20,6 @@ from theta_checkpoint.layout import Alias
 from theta_checkpoint.layout import BytesSource
 from theta_checkpoint.layout import Checksum
 from theta_checkpoint.layout import Group
-from theta_checkpoint.layout import Value
 from theta_checkpoint.merged_pickle import ABSENT
 from theta_checkpoint.merged_pickle import merged
 from theta_checkpoint.new_structure import CannotWrite
@@ -64,14 +61,7 @@ class Version:
         return self.data[group.offset : group.offset + group.length]
 
 
-def merge(
-    base: object,
-    ours: object,
-    theirs: object,
-    without: str = "",
-    preferred: int = 0,
-    values: Mapping[str, Value | None] = MappingProxyType({}),
-) -> Any:
+def merge(base: object, ours: object, theirs: object, without: str = "", preferred: int = 0) -> Any:
     """Ours and what theirs has beside, merged and read by torch; ``without`` is a tensor that was deleted."""
     sides = [Version(ours), Version(theirs)]
     parts = {name: part for name, part in {**sides[1].tensors(), **sides[0].tensors()}.items() if name != without}
@@ -79,7 +69,7 @@ def merge(
     ties = [part for _, part in sorted(parts.items()) if isinstance(part, Alias)]
     pickles = [side.pickle for side in sides]
     before = ABSENT if base is None else Version(base).pickle
-    tree = merged(before, pickles, NewTensors(groups, ties), preferred, values)
+    tree = merged(before, pickles, NewTensors(groups, ties), preferred)
     held = {
         name: side.content(part)
         for side in reversed(sides)
@@ -172,17 +162,6 @@ def test_values_that_both_changed_are_those_of_the_preferred_side() -> None:
     base, ours, theirs = ({"n": number, "w": one()} for number in (1, 2, 3))
     assert merge(base, {**ours, "o": one()}, {**theirs, "t": one()})["n"] == 2
     assert merge(base, {**ours, "o": one()}, {**theirs, "t": one()}, preferred=1)["n"] == 3
-
-
-def test_values_that_are_decided_are_so() -> None:
-    versions: list[dict[str, object]] = [{"n": number, "l": [number], "w": one(), "d": {}} for number in (1, 2, 3)]
-    base, ours, theirs = versions
-    decided = {"n": Value("n", "3"), "l": Value("l", "[1]"), "d": Value("d", "{}")}
-    found = merge(base, {**ours, "o": one()}, {**theirs, "t": one()}, values=decided)
-    assert (found["n"], found["l"], found["d"]) == (3, [1], {})
-    assert "n" not in merge(base, {**ours, "o": one()}, {**theirs, "t": one()}, values={"n": None})
-    with pytest.raises(CannotWrite, match="n: no version has it"):
-        merge(base, {**ours, "o": one()}, {**theirs, "t": one()}, values={"n": Value("n", "4")})
 
 
 def test_without_a_base_all_of_both_is_there() -> None:

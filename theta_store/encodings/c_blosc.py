@@ -15,18 +15,19 @@ _OVERHEAD = 16
 _SHUFFLE = 1
 
 
-def compressed(raw: bytes, itemsize: int, block: int) -> bytes:
-    """Elements of ``itemsize`` bytes under byte shuffle and zstd, level 1, in blocks of ``block`` bytes."""
+def compressed(raw: bytes, itemsize: int, block: int, shuffled: bool = True) -> bytes:
+    """Elements of ``itemsize`` bytes under byte shuffle, if asked, and zstd, level 1, in blocks of ``block`` bytes."""
+    shuffle = _SHUFFLE if shuffled else 0
     library = _library()
     if not library:
         from numcodecs import blosc
         from numpy import frombuffer
 
         blosc.use_threads = False
-        return bytes(blosc.compress(frombuffer(raw, f"V{itemsize}"), b"zstd", 1, _SHUFFLE, block))
+        return bytes(blosc.compress(frombuffer(raw, f"V{itemsize}"), b"zstd", 1, shuffle, block))
     room = len(raw) + _OVERHEAD
     data = _new_bytes(room)
-    length = library.blosc_compress_ctx(1, _SHUFFLE, itemsize, len(raw), raw, data, room, b"zstd", block, 1)
+    length = library.blosc_compress_ctx(1, shuffle, itemsize, len(raw), raw, data, room, b"zstd", block, 1)
     assert 0 < length <= room
     return data[:length]
 

@@ -10,8 +10,10 @@ from theta_store.encodings import delta
 from theta_store.encodings import dense
 from theta_store.encodings import sparse
 
-_PIECE = 64 << 10
+_PIECE = 16 << 10
 _PIECES = 4
+_FEW = 0.5
+"""the share of numbers that may differ where sparse is worth a try: it is the slowest, and never small beyond"""
 _GAIN = 0.95
 """what an encoding that leans on a base may at most have of dense's size: reading it takes reading the base too"""
 _COST = 400
@@ -36,7 +38,8 @@ def chosen(raw: bytes, base: bytes, dtype: str) -> str:
     Dense, unless another saves enough to be worth its base.
     """
     ours, theirs = _sample(raw, dtype), _sample(resized(base, len(raw)), dtype)
-    sizes = {name: len(encode(ours, theirs, dtype)) for name, encode in ENCODERS.items()}
+    tried = {dense.NAME, delta.NAME, *([sparse.NAME] if sparse.share(ours, theirs, dtype) <= _FEW else [])}
+    sizes = {name: len(encode(ours, theirs, dtype)) for name, encode in ENCODERS.items() if name in tried}
     plain = sizes.pop(dense.NAME)
     best = min(sizes, key=sizes.__getitem__)
     saved = (plain - sizes[best]) * len(raw) / max(len(ours), 1)

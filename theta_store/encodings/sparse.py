@@ -24,6 +24,14 @@ _HEADER = struct.Struct("<IIB")
 """raw bytes, bytes of the encoded distances, bytes per number"""
 
 
+def share(raw: bytes, base: bytes, dtype: str) -> float:
+    """Which share of the numbers differs, for a base of the same length."""
+    import numpy
+
+    ours, theirs = (numpy.frombuffer(one, f"<i{dense.shuffle_width(dtype)}") for one in (raw, base))
+    return float(numpy.count_nonzero(ours != theirs)) / max(ours.size, 1)
+
+
 def encoded(raw: bytes, base: bytes, dtype: str) -> bytes:
     """One chunk of raw little-endian elements as an object's bytes; where ``base`` has ended, it counts as zeros."""
     import numpy

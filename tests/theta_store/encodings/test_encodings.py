@@ -52,7 +52,7 @@ def objects() -> dict[str, bytes]:
     ours, base = (numpy.random.default_rng(seed).bytes(240) for seed in (1, 0))
     left, right = Factor("F32", 10, 2, bytes(80)), Factor("F32", 2, 6, bytes(48))
     return {
-        "dense": dense.encoded(ours, 4),
+        "dense": dense.encoded(10 * ours, 4),
         "delta": delta.encoded(ours, base, "F32"),
         "sparse": sparse.encoded(ours, base, "F32"),
         "low-rank": low_rank.encoded("F32", 1.0, left, right),

@@ -7,7 +7,6 @@ would cost more to create, and to send, than the values in it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from theta_checkpoint.manifest import Recipe
 from theta_store.objects import ObjectStore
@@ -41,5 +40,5 @@ class Bundler:
         oid = self._objects.write(b"".join(data for _, data in held))
         offset = 0
         for recipe, data in held:
-            yield replace(recipe, oids=(oid,), span=(offset, len(data)))
+            yield Recipe(recipe.digest, recipe.encoding, (oid,), recipe.base, (offset, len(data)))
             offset += len(data)

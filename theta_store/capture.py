@@ -11,7 +11,6 @@ from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from dataclasses import replace
 
@@ -37,7 +36,6 @@ from theta_store.chains import needed
 from theta_store.chains import restorable
 from theta_store.chains import shallowest
 from theta_store.chunks import MAX_CHUNK
-from theta_store.chunks import WORKERS
 from theta_store.chunks import chunk_length
 from theta_store.chunks import chunk_ranges
 from theta_store.crcs import Range
@@ -48,6 +46,7 @@ from theta_store.intake import stored
 from theta_store.objects import CorruptObject
 from theta_store.objects import MissingObject
 from theta_store.objects import ObjectStore
+from theta_store.parallel import mapped
 from theta_store.sketches import Sketch
 from theta_store.store import Store
 
@@ -72,12 +71,11 @@ class Identified:
 def identified(source: Source) -> Identified:
     """The layout and manifest of a checkpoint file; reads it once and writes nothing."""
     layout = layout_of(source)
-    with ThreadPoolExecutor(WORKERS) as pool:
-        wanted = {pair for checksum in layout.checksums for pair in checksum.ranges}
-        prints = list(pool.map(lambda group: _fingerprint(source, group, wanted), layout.groups))
-        known = {(g.offset, g.offset + g.length): crc for g, (_, crc) in zip(layout.groups, prints, strict=True)}
-        wanted -= known.keys()
-        crcs = known | dict(zip(wanted, pool.map(lambda pair: _crc(source, *pair), wanted), strict=True))
+    wanted = {pair for checksum in layout.checksums for pair in checksum.ranges}
+    prints = list(mapped(lambda group: _fingerprint(source, group, wanted), layout.groups, _length))
+    known = {(g.offset, g.offset + g.length): crc for g, (_, crc) in zip(layout.groups, prints, strict=True)}
+    others = wanted - known.keys()
+    crcs = known | dict(zip(others, mapped(lambda pair: _crc(source, *pair), others, _span), strict=True))
     bones = skeleton.encoded(list(_segments(source, layout, crcs)))
     tensors = (Tensor(g.name, g.dtype, g.shape, d, g.strides) for g, (d, _) in zip(layout.groups, prints, strict=True))
     manifest = Manifest(
@@ -159,11 +157,10 @@ def _stored_groups(
     bundler = Bundler(store.objects)
     recipes: dict[str, Recipe] = {}
     found: dict[str, Sketch] = {}
-    with ThreadPoolExecutor(WORKERS) as pool:
-        for made in pool.map(lambda item: _made(source, item[1], item[0], known, store), new.items()):
-            found[made.recipe.digest] = made.sketch
-            finished = [made.recipe] if made.held is None else bundler.add(made.recipe, made.held)
-            recipes.update((recipe.digest, recipe) for recipe in finished)
+    for made in mapped(lambda item: _made(source, item[1], item[0], known, store), new.items(), lambda i: i[1].length):
+        found[made.recipe.digest] = made.sketch
+        finished = [made.recipe] if made.held is None else bundler.add(made.recipe, made.held)
+        recipes.update((recipe.digest, recipe) for recipe in finished)
     recipes.update((recipe.digest, recipe) for recipe in bundler.close())
     return recipes, found
 
@@ -226,6 +223,14 @@ def group_pieces(source: Source, group: Group) -> Iterator[bytes]:
     """The bytes of a group in pieces that stay in a core's cache; raises :class:`FileChanged`."""
     for start, length in chunk_ranges(group.length, PIECE):
         yield _read(source, group.offset + start, length)
+
+
+def _length(group: Group) -> int:
+    return group.length
+
+
+def _span(pair: Range) -> int:
+    return pair[1] - pair[0]
 
 
 def _read(source: Source, offset: int, length: int) -> bytes:

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections import deque
-from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Iterator
-from concurrent.futures import Future
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Protocol
-from typing import TypeVar
 
 from theta_checkpoint.formats import MAX_SKELETON
 from theta_checkpoint.layout import FileSource
@@ -26,16 +20,12 @@ from theta_store import chains
 from theta_store import sketches
 from theta_store.chains import chain
 from theta_store.chains import checked
-from theta_store.chunks import WORKERS
 from theta_store.objects import CorruptObject
 from theta_store.objects import MissingObject
 from theta_store.objects import ObjectStore
 
 if TYPE_CHECKING:
     from theta_store.capture import Identified
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class Checkpoint(Protocol):
@@ -136,14 +126,3 @@ def opened(path: Path) -> Iterator[FileCheckpoint]:
     with path.open("rb") as file:
         source = FileSource(file.fileno())
         yield FileCheckpoint(identified(source), source)
-
-
-def ahead(pool: ThreadPoolExecutor, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """``map(function, items)`` in order, computed a few items ahead: memory stays bounded."""
-    pending: deque[Future[Result]] = deque()
-    for item in items:
-        pending.append(pool.submit(function, item))
-        if len(pending) > WORKERS:
-            yield pending.popleft().result()
-    while pending:
-        yield pending.popleft().result()

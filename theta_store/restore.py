@@ -16,12 +16,12 @@ from theta_checkpoint.skeleton import Literal
 from theta_checkpoint.skeleton import Segment
 from theta_store.chains import checked
 from theta_store.checkpoint import StoredCheckpoint
-from theta_store.checkpoint import ahead
 from theta_store.chunks import WORKERS
 from theta_store.crcs import Range
 from theta_store.crcs import RunningCrcs
 from theta_store.crcs import expected_bytes
 from theta_store.objects import CorruptObject
+from theta_store.parallel import ahead
 
 
 def restored(checkpoint: StoredCheckpoint) -> Iterator[bytes]:

@@ -101,7 +101,9 @@ class Sketcher:
         with _beyond_float32():
             if self._rest:
                 last = _as_float32(flat_array(self._rest, self._dtype))
-                self._add(numpy.pad(last, (0, -len(last) % BLOCK)))
+                rows = numpy.zeros(-(-len(last) // BUCKETS) * BUCKETS, numpy.float32)
+                rows[: len(last)] = last
+                self._add(rows)
                 self._rest = b""
             buckets = numpy.sum(self._buckets, axis=0) if self._buckets else numpy.zeros(BUCKETS)
             narrow = tuple(buckets.astype(numpy.float32).tolist())
@@ -117,9 +119,9 @@ class Sketcher:
             self._infinities += int(numpy.isinf(array).sum())
             values = numpy.where(numpy.isfinite(values), values, numpy.float32(0))
             square = float(numpy.sum(numpy.square(values, dtype=numpy.float64)))
-        blocks = values.reshape(-1, ROWS, BUCKETS)
+        blocks = values.reshape(-1, min(ROWS, values.size // BUCKETS), BUCKETS)
         signs = _bucket_signs()[numpy.arange(self._block, self._block + len(blocks)) % _PERIOD]
-        projected = numpy.einsum("krb,rb->kb", blocks, _element_signs())
+        projected = numpy.einsum("krb,rb->kb", blocks, _element_signs()[: blocks.shape[1]])
         self._buckets.append(numpy.sum(projected * signs, axis=0, dtype=numpy.float64))
         self._block += len(blocks)
         self._squares += square

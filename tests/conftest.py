@@ -24,6 +24,8 @@ def hermetic_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     for name in os.environ:
         if name.startswith(("GIT_", "THETA_")):
             monkeypatch.delenv(name)
+    for name in ("COLUMNS", "LINES"):
+        os.unsetenv(name)  # readline, which pytest imports, sets them where os.environ does not show it
     home = tmp_path_factory.mktemp("home")
     settings = {
         "HOME": str(home),

@@ -26,6 +26,10 @@ class Change:
     """cosine between old and new as vectors; None where one of them is all zeros"""
     max_abs: float | None = None
     """largest |new - old| of one element"""
+    distance: float | None = None
+    """|new - old| in the L2 norm"""
+    norm: float | None = None
+    """L2 norm of old"""
     estimated: bool = False
     """from sketches: the relative change is within about 10 %"""
     from_zero: bool = False
@@ -49,6 +53,12 @@ def is_measurable(pair: Pair) -> bool:
     return pair.old.shape == pair.new.shape and None not in kinds and kinds.count("complex") != 1
 
 
+def is_weight(pair: Pair) -> bool:
+    """Whether the pair is one of weights: no counter, no mask, and no single number such as Adam's step."""
+    kind = DTYPES[pair.new.dtype].kind if pair.new.dtype in DTYPES else None
+    return is_measurable(pair) and kind in ("float", "complex") and pair.new.shape != ()
+
+
 def estimates(pairs: Iterable[Pair], old: Mapping[str, Sketch], new: Mapping[str, Sketch]) -> dict[str, Change]:
     """The change of each pair, by new name, as far as the sketches (by digest) of both sides tell."""
     found = {}
@@ -64,10 +74,12 @@ def estimated(pair: Pair, old: Sketch, new: Sketch) -> Change:
     nans, infinities = (old.nans, new.nans), (old.infinities, new.infinities)
     if not is_measurable(pair) or pair.old.strides != pair.new.strides:
         return Change(estimated=True, nans=nans, infinities=infinities)
-    cosine = old.cosine(new)
+    cosine, distance = old.cosine(new), _finite(old.distance(new))
     return Change(
-        relative_change=_finite(old.distance(new) / old.norm) if old.norm else None,
+        relative_change=_finite(distance / old.norm) if distance is not None and old.norm else None,
         cosine=None if cosine is None else _finite(cosine),
+        distance=distance,
+        norm=old.norm,
         estimated=True,
         from_zero=not old.norm and new.norm > 0,
         nans=nans,
@@ -81,6 +93,8 @@ def exact(statistics: Statistics) -> Change:
         relative_change=statistics.relative_change,
         cosine=statistics.cosine,
         max_abs=statistics.max_abs,
+        distance=statistics.distance,
+        norm=statistics.distance / statistics.relative_change if statistics.relative_change else None,
         from_zero=statistics.relative_change is None and statistics.distance > 0,
         nans=(statistics.old.nans, statistics.new.nans),
         infinities=(statistics.old.infinities, statistics.new.infinities),

@@ -47,10 +47,9 @@ def _shown(change: FileChange, colours: Palette) -> Iterator[str]:
     try:
         repository = Repository()
         report = report_of(change, repository.theta_dir, wanted_detail(repository))
+        yield from list(lines(report, colours))
     except Exception as error:
         yield from _fallback(change, error, colours)
-        return
-    yield from lines(report, colours)
 
 
 def _fallback(change: FileChange, error: Exception, colours: Palette) -> Iterator[str]:

@@ -74,15 +74,18 @@ def _is_telling(grid: HeatMap) -> bool:
 
 
 def drawn(grid: HeatMap, width: int) -> Iterator[str]:
-    """The grid as lines for a terminal; nothing where it does not fit."""
-    label = max(map(len, grid.kinds))
+    """The grid as lines for a terminal, below a head with what all kinds share; nothing where it does not fit."""
+    stack, star, _ = grid.kinds[0].partition("*")
+    labels = {kind: f"  {kind.removeprefix(stack + star).lstrip('./')}" for kind in grid.kinds}
+    label = max(map(len, (f"{stack}*  layer", *labels.values())))
     if label + 2 + len(grid.layers) > width:
         return
     first, last = str(grid.layers[0]), str(grid.layers[-1])
-    yield f"{'layer'.rjust(label)}  {first}{last.rjust(len(grid.layers) - len(first))}"
+    head = f"{stack}*{'layer'.rjust(label - len(stack) - 1)}"
+    yield f"{head}  {first}{last.rjust(len(grid.layers) - len(first))}"
     for kind in grid.kinds:
         cells = (grid.cells.get((kind, layer), NONE) for layer in grid.layers)
-        yield f"{kind.ljust(label)}  {''.join(map(_character, cells))}"
+        yield f"{labels[kind].ljust(label)}  {''.join(map(_character, cells))}"
 
 
 def bar(share: float, width: int = 6) -> str:

@@ -20,12 +20,12 @@ from theta_diff.rows import Entry
 from theta_diff.rows import Row
 from theta_diff.rows import measures
 from theta_diff.rows import rows
+from theta_diff.rows import summed_up
 from theta_diff.statistics import Statistics
 from theta_diff.tree import Branch
 from theta_diff.tree import branches
 from theta_diff.wording import percent
 from theta_diff.wording import printable
-from theta_diff.wording import summary
 from theta_diff.wording import value_text
 
 _WORDS = {"+": "added", "-": "removed", "~": "modified", ">": "renamed"}
@@ -51,7 +51,7 @@ def _section(report: Report) -> Iterator[str]:
     comparison = report.comparison
     facts, changed = rows(report)
     yield f"<section><h2>{_text(report.new)}</h2>"
-    yield f"<p><strong>{_text(summary(comparison, report.opaque))}</strong></p><ul>"
+    yield f"<p><strong>{_text(summed_up(report))}</strong></p><ul>"
     if comparison.formats:
         yield _item("format: {} → {}".format(*comparison.formats))
     for value in comparison.values:

@@ -11,8 +11,8 @@ from theta_diff.report import Report
 from theta_diff.rows import Row
 from theta_diff.rows import measures
 from theta_diff.rows import rows
+from theta_diff.rows import summed_up
 from theta_diff.wording import printable
-from theta_diff.wording import summary
 from theta_diff.wording import value_text
 
 _MANY = 20
@@ -31,7 +31,7 @@ def _section(report: Report) -> Iterator[str]:
     comparison = report.comparison
     yield f"### {_code(report.new)}"
     yield ""
-    yield f"**{summary(comparison, report.opaque)}**"
+    yield f"**{summed_up(report)}**"
     facts, changed = rows(report)
     sentences = [fact.text for fact in facts]
     if comparison.formats:

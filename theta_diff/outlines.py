@@ -9,8 +9,8 @@ from theta_diff.folding import natural_order
 from theta_diff.report import Report
 from theta_diff.rows import Row
 from theta_diff.rows import entries
+from theta_diff.rows import summed_up
 from theta_diff.terminal import table
-from theta_diff.wording import summary
 from theta_git.path_text import git_path
 
 
@@ -19,12 +19,12 @@ def stat(report: Report, palette: Palette) -> Iterator[str]:
     found = sorted(entries(report), key=lambda entry: natural_order(entry.name))
     yield palette.paint("meta", f" {git_path(report.new)}")
     yield from table([Row(entry.name, (entry,)) for entry in found], palette, flat=True)
-    yield palette.paint("frag", summary(report.comparison, report.opaque))
+    yield palette.paint("frag", summed_up(report))
 
 
 def one_line(report: Report) -> str:
     """``model.pt: 3 groups modified, 190 unchanged; ...``."""
-    return f"{git_path(report.new)}: {summary(report.comparison, report.opaque)}"
+    return f"{git_path(report.new)}: {summed_up(report)}"
 
 
 def group_names(report: Report) -> list[str]:

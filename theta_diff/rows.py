@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from theta_checkpoint.manifest import quoted
 from theta_diff.change import Change
+from theta_diff.change import is_weight
 from theta_diff.compare import NamedTensor
 from theta_diff.compare import Pair
 from theta_diff.facts import Fact
@@ -18,6 +20,7 @@ from theta_diff.wording import cosine_text
 from theta_diff.wording import described
 from theta_diff.wording import percent
 from theta_diff.wording import span
+from theta_diff.wording import summary
 from theta_diff.wording import transition
 
 
@@ -96,6 +99,19 @@ def measures(row: Row) -> Iterator[str]:
     largest = [change.max_abs for change in changes if change.max_abs is not None]
     if largest:
         yield f"max |Δ| {max(largest):.2g}"
+
+
+def summed_up(report: Report) -> str:
+    """One line: how many groups of each kind, and how far the modified weights moved, all taken together."""
+    text = summary(report.comparison, report.opaque)
+    pairs = [pair for pair in report.comparison.modified if is_weight(pair)]
+    changes = [report.changes[pair.new.name] for pair in pairs if pair.new.name in report.changes]
+    norms = [(change.distance, change.norm) for change in changes if change.distance is not None and change.norm]
+    if len(norms) < max(2, len(pairs)):
+        return text
+    moved = math.hypot(*(distance for distance, _ in norms)) / math.hypot(*(norm for _, norm in norms))
+    mark = f"{ESTIMATE} " if any(change.estimated for change in changes) else ""
+    return f"{text}, which changed by {mark}{percent(moved)} together"
 
 
 def remark(pair: Pair, change: Change | None) -> str:

@@ -18,6 +18,8 @@ from theta_diff.bits import resolution
 ROWS = 128
 """rows in the sample, at most: ranks up to half of it are told"""
 _MAX_ELEMENTS = 1 << 22
+_GAP = 3
+"""how far the last singular value that counts must stand above the first that does not"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Spectrum:
     """The singular values of a change, from its sampled rows."""
 
     rank: int | None
-    """numerical rank beyond what rounding explains; None where the sample is too small to bound it"""
+    """numerical rank beyond what rounding explains; None where there is no sharp end, or too small a sample"""
     directions: int
     """directions that hold 90 % of the squared change"""
     of: int
@@ -64,4 +66,6 @@ class SpectrumSample:
         rank = int((squares > floor * floor).sum())
         directions = int(numpy.searchsorted(numpy.cumsum(squares), 0.9 * squares.sum())) + 1
         bounded = 2 * rank <= len(squares) or len(squares) == min(self._shape)
-        return Spectrum(rank if bounded else None, directions, len(squares))
+        # singular values that only fade away have no number at which they end
+        ends = rank in (0, len(squares)) or squares[rank - 1] > _GAP * _GAP * squares[rank]
+        return Spectrum(rank if bounded and ends else None, directions, len(squares))

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from theta_checkpoint.manifest import quoted
 from theta_diff.colours import Palette
@@ -20,15 +21,18 @@ from theta_diff.report import Report
 from theta_diff.rows import Row
 from theta_diff.rows import measures
 from theta_diff.rows import rows
-from theta_diff.tree import Branch
+from theta_diff.rows import summed_up
+from theta_diff.tree import MODULE
 from theta_diff.tree import branches
 from theta_diff.wording import printable
-from theta_diff.wording import summary
 from theta_diff.wording import value_text
 
-_MAX_NAME, _MAX_WHAT = 72, 32
+_MIN_NAME, _MAX_NAME, _MAX_WHAT = 24, 72, 32
+_BESIDE = 48
+"""columns that most rows take beside their names"""
 _FLAT = 8
 """rows up to which each stands with its full name, easy to grep and to copy"""
+_NO_LIMIT = 1 << 30
 
 
 def lines(report: Report, palette: Palette) -> Iterator[str]:
@@ -47,23 +51,25 @@ def lines(report: Report, palette: Palette) -> Iterator[str]:
         yield palette.paint("changed", f"≠ {quoted(name)}  no longer tied to {quoted(owner)}")
     if len(changed) > 1:
         yield from _heat(report)
-    yield palette.paint("frag", summary(comparison, report.opaque))
+    yield palette.paint("frag", summed_up(report))
     yield from (palette.paint("dim", f"({printable(note)})") for note in report.notes)
 
 
 def table(changed: Sequence[Row], palette: Palette, flat: bool = False) -> Iterator[str]:
-    """Rows with their columns aligned: with full names while they are few, else as a tree of modules."""
-    few = flat or len(changed) <= _FLAT
-    found = [Branch(0, row.name, row) for row in changed] if few else list(branches(changed))
-    labels = ["  " * branch.depth + quoted(branch.label) for branch in found]
-    inside = [label for label, branch in zip(labels, found, strict=True) if branch.row]
-    name_width = min(_MAX_NAME, max(map(len, inside), default=0))
+    """Rows with their columns aligned: with full names while these are few and fit, else as a tree of modules."""
+    width = _width()
+    found = [_Line("", quoted(row.name), row) for row in changed]
+    if not flat and (len(changed) > _FLAT or max(map(_needed, found), default=0) > width):
+        smallest = MODULE if len(changed) > _FLAT else 2
+        found = [_Line("  " * branch.depth, quoted(branch.label), branch.row) for branch in branches(changed, smallest)]
+    inside = [len(line.indent + line.label) for line in found if line.row]
+    name_width = min(_MAX_NAME, max(_MIN_NAME, width - _BESIDE), max(inside, default=0))
     what_width = min(_MAX_WHAT, max((len(row.what) for row in changed), default=0))
-    for label, branch in zip(labels, found, strict=True):
-        if branch.row:
-            yield _line(branch.row, label.ljust(name_width), branch.row.what.ljust(what_width), palette)
+    for line in found:
+        if line.row:
+            yield _drawn(line, line.row, (name_width, what_width), palette, width)
         else:
-            yield f"  {label}"
+            yield f"  {line.indent}{line.label}"
 
 
 def joined(texts: Iterable[str]) -> str:
@@ -71,18 +77,48 @@ def joined(texts: Iterable[str]) -> str:
     return "".join(f"{text}\n" for text in texts)
 
 
-def _line(row: Row, label: str, what: str, palette: Palette) -> str:
-    slot = {"-": "old", "+": "new"}.get(row.sign, "changed")
-    name = label.rstrip()
-    head = palette.paint(slot, f"{row.sign} {name}") + label[len(name) :]
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One line of the table: a row, or the name of a module."""
+
+    indent: str
+    label: str
+    row: Row | None
+
+
+def _width() -> int:
+    """Columns of the terminal, or of the pager as git tells them; without either a line may be of any length."""
+    return shutil.get_terminal_size((_NO_LIMIT, 0)).columns or _NO_LIMIT
+
+
+def _needed(line: _Line) -> int:
+    """Columns that a row takes without what can be left out."""
+    row = line.row
+    return len("  ".join([f"~ {line.label}", row.what, *_bar(row), *list(measures(row))[:1]])) if row else 0
+
+
+def _bar(row: Row) -> list[str]:
+    return [] if row.furthest is None else [bar(row.furthest)]
+
+
+def _drawn(line: _Line, row: Row, widths: tuple[int, int], palette: Palette, width: int) -> str:
+    """A row as text; where the terminal is too narrow, without the measures that say least."""
+    name_width, what_width = widths
+    told = list(measures(row))
     count = f"({len(row.entries)} groups)" if len(row.entries) > 1 else ""
-    moved = [] if row.furthest is None else [bar(row.furthest)]
-    cells = [what, *moved, *measures(row), row.remark, palette.paint("dim", count)]
-    return f"{head}  {'  '.join(filter(None, cells))}".rstrip()
+    name, what = (line.indent + line.label).ljust(name_width), row.what.ljust(what_width)
+    cells = [cell for cell in (name, what, *_bar(row), *told, row.remark, count) if cell]
+    for least in (*reversed(told[1:]), count):
+        if least in cells and len("  ".join(cells).rstrip()) + 2 > width:
+            cells.remove(least)
+    slot = {"-": "old", "+": "new"}.get(row.sign, "changed")
+    head = palette.paint(slot, f"{row.sign} {name.rstrip()}") + name[len(name.rstrip()) :]
+    rest = [palette.paint("dim", cell) if cell == count else cell for cell in cells[1:]]
+    return "  ".join([head, *rest]).rstrip()
 
 
 def _heat(report: Report) -> Iterator[str]:
-    width = shutil.get_terminal_size().columns
+    width = _width()
     grids = [list(drawn(grid, width)) for grid in heat_maps(report)]
     for grid in grids:
         yield from grid

@@ -10,7 +10,7 @@ from dataclasses import field
 
 from theta_diff.rows import Row
 
-_MODULE = 5
+MODULE = 5
 """rows from which a module gets a line of its own"""
 _SEPARATOR = re.compile(r"(?<=[./])(?![^{]*\})")
 
@@ -33,8 +33,8 @@ class _Node:
     """rows here and below"""
 
 
-def branches(rows: Sequence[Row]) -> Iterator[Branch]:
-    """The lines of the tree, in the order of the rows; small modules share the lines of their rows."""
+def branches(rows: Sequence[Row], smallest: int = MODULE) -> Iterator[Branch]:
+    """The lines of the tree, in the order of the rows; modules of fewer than ``smallest`` share the lines of theirs."""
     root = _Node()
     for row in rows:
         node = root
@@ -42,14 +42,14 @@ def branches(rows: Sequence[Row]) -> Iterator[Branch]:
             node = node.children.setdefault(part, _Node())
             node.size += 1
         node.rows.append(row)
-    yield from _below(root, 0, "")
+    yield from _below(root, 0, "", smallest)
 
 
-def _below(node: _Node, depth: int, prefix: str) -> Iterator[Branch]:
+def _below(node: _Node, depth: int, prefix: str, smallest: int) -> Iterator[Branch]:
     for part, child in node.children.items():
         label = prefix + part
         yield from (Branch(depth, label, row) for row in child.rows)
-        shares = child.size < _MODULE or (not child.rows and len(child.children) == 1)
+        shares = child.size < smallest or (not child.rows and len(child.children) == 1)
         if not shares:
             yield Branch(depth, label)
-        yield from _below(child, depth if shares else depth + 1, label if shares else "")
+        yield from _below(child, depth if shares else depth + 1, label if shares else "", smallest)

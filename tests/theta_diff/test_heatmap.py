@@ -25,7 +25,7 @@ def report(moved: dict[str, float | None], same: list[str]) -> Report:
 def test_layers_are_columns_and_kinds_are_rows() -> None:
     same = [f"l.{i}.{kind}" for i in range(4) for kind in ("k", "q") if (i, kind) not in [(1, "q"), (3, "q"), (2, "k")]]
     (grid,) = heat_maps(report({"l.1.q": 1.0, "l.3.q": 1e-6, "l.2.k": None}, same))
-    assert list(drawn(grid, 80))[:3] == ["layer  0  3", "l.*.k  ··?·", "l.*.q  ·█·▁"]
+    assert list(drawn(grid, 80))[:3] == ["l.*  layer  0  3", "  k         ··?·", "  q         ·█·▁"]
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,41 @@ def test_folded_rows_show_the_span() -> None:
     assert row == "~ l.{0..1}.w  F32[768,768]  █████▋  change 1.0 % … 50 %  cosine 0.80 … 0.90  max |Δ| 1  (2 groups)"
 
 
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal of 60 columns."""
+    monkeypatch.setenv("COLUMNS", "60")
+
+
+def test_a_narrow_terminal_is_not_told_what_says_least(narrow: None) -> None:
+    comparison = Comparison(modified=(pair("l.0.w"), pair("l.1.w")))
+    (row, _) = shown(comparison, {"l.0.w": Change(0.01, 0.9, 1.0), "l.1.w": Change(0.5, 0.8, 0.25)})
+    assert row == "~ l.{0..1}.w  F32[768,768]  █████▋  change 1.0 % … 50 %"
+
+
+def test_an_alarm_is_told_however_narrow_the_terminal(narrow: None) -> None:
+    (row, _) = shown(Comparison(modified=(pair("w" * 50),)), {"w" * 50: Change(0.01, nans=(0, 3))})
+    assert row.endswith("NaN: 0 -> 3")
+
+
+def test_long_names_become_a_tree_in_a_narrow_terminal(narrow: None) -> None:
+    names = [f"encoder.layer.0.attention.{part}.weight" for part in ("key", "query")]
+    rows = shown(Comparison(modified=tuple(map(pair, names))), {name: Change(0.01) for name in names})
+    assert rows[:3] == [
+        "  encoder.layer.0.attention.",
+        "~   key.weight    F32[768,768]  ███▋    change 1.0 %",
+        "~   query.weight  F32[768,768]  ███▋    change 1.0 %",
+    ]
+
+
+def test_the_summary_tells_how_far_all_weights_moved_together() -> None:
+    comparison = Comparison(modified=(pair("v"), pair("w")))
+    changes = {"v": Change(0.75, distance=3.0, norm=4.0), "w": Change(4 / 3, distance=4.0, norm=3.0)}
+    assert shown(comparison, changes)[-1].endswith("in modified groups, which changed by 100 % together")
+    del changes["v"]
+    assert shown(comparison, changes)[-1].endswith("in modified groups")
+
+
 def test_a_group_with_nan_stands_alone() -> None:
     comparison = Comparison(modified=(pair("l.0.w"), pair("l.1.w")))
     rows = shown(comparison, {"l.0.w": Change(0.01), "l.1.w": Change(0.01, nans=(0, 3))})[:2]

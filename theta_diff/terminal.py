@@ -63,7 +63,8 @@ def table(changed: Sequence[Row], palette: Palette, flat: bool = False) -> Itera
         smallest = MODULE if len(changed) > _FLAT else 2
         found = [_Line("  " * branch.depth, quoted(branch.label), branch.row) for branch in branches(changed, smallest)]
     inside = [len(line.indent + line.label) for line in found if line.row]
-    name_width = min(_MAX_NAME, max(_MIN_NAME, width - _BESIDE), max(inside, default=0))
+    widest = _MAX_NAME if flat else min(_MAX_NAME, max(_MIN_NAME, width - _BESIDE))
+    name_width = min(widest, max(inside, default=0))
     what_width = min(_MAX_WHAT, max((len(row.what) for row in changed), default=0))
     for line in found:
         if line.row:

@@ -35,6 +35,9 @@ from theta_checkpoint.layout import Value
 
 VERSION = "theta 1"
 HEAD = VERSION.encode() + b"\n"
+ANY_VERSION = b"theta "
+"""what a manifest of any version of theta begins with"""
+_FIRST_LINE = re.compile(rb"theta [1-9][0-9]{0,3}\n")
 
 _HEX = r"[0-9a-f]{64}"
 _OID = rf"{_HEX}(?::[0-9]{{1,18}})?"
@@ -66,11 +69,15 @@ _OBJECTS = re.compile(
 
 
 class BadManifest(Failure):
-    """The text starts like a manifest and is not one."""
+    """The text starts like a manifest and is not one that can be read."""
 
     def __init__(self, line: int, text: str, why: str) -> None:
         super().__init__(f"line {line}: {why}: {text[:80]!r}")
         self.line = line
+
+
+class NewerManifest(BadManifest):
+    """A manifest of a layout that this version of theta does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +193,8 @@ def unquoted(text: str) -> str:
 
 
 def is_manifest(data: bytes) -> bool:
-    """Whether the bytes claim to be a manifest (they may still be damaged)."""
-    return data.startswith(HEAD)
+    """Whether the bytes claim to be a manifest, of any version (they may still be damaged)."""
+    return bool(_FIRST_LINE.match(data))
 
 
 def object_ids(data: bytes) -> list[str]:
@@ -204,7 +211,7 @@ def parse(data: bytes) -> Manifest:
     found: dict[str, list[re.Match[str]]] = {kind: [] for kind in _LINES}
     lines = data.decode("utf-8", "replace").split("\n")
     if lines[0] != VERSION:
-        raise BadManifest(1, lines[0], f"this version of theta reads {VERSION!r} only")
+        raise NewerManifest(1, lines[0], "written by a newer theta; to read it, install that")
     if lines[-1]:
         raise BadManifest(len(lines), lines[-1], "the last line is cut off")
     for number, line in enumerate(lines[1:-1], start=2):

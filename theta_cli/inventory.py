@@ -13,6 +13,7 @@ from theta_checkpoint.dtypes import DTYPES
 from theta_checkpoint.failure import Failure
 from theta_checkpoint.layout import FileSource
 from theta_checkpoint.layout import element_count
+from theta_checkpoint.manifest import ANY_VERSION
 from theta_checkpoint.manifest import HEAD
 from theta_checkpoint.manifest import BadManifest
 from theta_checkpoint.manifest import Manifest
@@ -60,7 +61,7 @@ def tracked(repository: Repository, paths: Sequence[str] = ()) -> list[Tracked]:
 def manifests(repository: Repository, oids: Iterable[str | None]) -> dict[str, Manifest | BadManifest]:
     """The manifests among these blobs, by blob id; the error for one that is damaged."""
     wanted = dict.fromkeys(oid for oid in oids if oid)
-    return {oid: parsed(text) for oid, text in trees.blobs_beginning(repository, wanted, HEAD)}
+    return {oid: parsed(text) for oid, text in trees.blobs_beginning(repository, wanted, ANY_VERSION)}
 
 
 def parsed(text: bytes) -> Manifest | BadManifest:

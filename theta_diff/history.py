@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from theta_checkpoint.failure import Failure
-from theta_checkpoint.manifest import HEAD
+from theta_checkpoint.manifest import ANY_VERSION
 from theta_checkpoint.manifest import BadManifest
-from theta_checkpoint.manifest import Manifest
+from theta_checkpoint.manifest import is_manifest
 from theta_checkpoint.manifest import parse
 from theta_diff.compare import NamedTensor
 from theta_diff.compare import named_tensors
@@ -124,6 +124,8 @@ class Version:
     groups: Mapping[str, NamedTensor]
     sketches: str | None
     """SHA-256 of the object that holds the sketches"""
+    trouble: str | None = None
+    """why the manifest cannot be read"""
 
 
 def versions(
@@ -136,8 +138,12 @@ def versions(
     wanted = dict.fromkeys(oid for oid in oids if oid)
     empty = Version({}, None)
     found: dict[str | None, Version] = {None: empty, **dict.fromkeys(wanted, empty)}
-    for oid, text in blobs_beginning(repository, wanted, HEAD):
-        manifest = _parsed(text)
+    for oid, text in blobs_beginning(repository, wanted, ANY_VERSION):
+        try:
+            manifest = parse(text) if is_manifest(text) else None
+        except BadManifest as error:
+            found[oid] = Version({}, None, str(error))
+            continue
         if manifest:
             tensors = named_tensors(manifest)
             chosen = {name: tensors[name] for name in tensors if pattern == "*" or fnmatchcase(name, pattern)}
@@ -159,13 +165,6 @@ def located(version: Version, objects: ObjectStore) -> Located:
 
 def _folder_text(path: str) -> str:
     return f"{path} is a folder; to list the checkpoints in it, type: git theta ls-files {path}"
-
-
-def _parsed(text: bytes) -> Manifest | None:
-    try:
-        return parse(text)
-    except BadManifest:
-        return None
 
 
 def touched(step: Step, known: Mapping[str | None, Version]) -> set[str]:

@@ -10,7 +10,6 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from theta_checkpoint.manifest import HEAD
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import is_manifest
 from theta_checkpoint.manifest import parse
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 
 ABSENT = "/dev/null"
 _PIECE = 1 << 20
+_HEAD = 16
+"""bytes that tell a manifest from a checkpoint"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def side_of(version: Version, theta_dir: Path) -> Side | None:
 def manifest_in_file(path: Path) -> Manifest | None:
     """The manifest that a file holds instead of a checkpoint; None if it holds none. Raises BadManifest, OSError."""
     with path.open("rb") as file:
-        head = file.read(len(HEAD))
+        head = file.read(_HEAD)
         return parse(head + file.read()) if is_manifest(head) else None
 
 
@@ -95,7 +96,7 @@ def manifest_in_blob(oid: str) -> Manifest | None:
         ["git", "cat-file", "blob", oid], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as git:
         assert git.stdout
-        head = git.stdout.read(len(HEAD))
+        head = git.stdout.read(_HEAD)
         if is_manifest(head):
             return parse(head + git.stdout.read())
         git.kill()

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from theta_checkpoint.manifest import HEAD
 from theta_checkpoint.manifest import BadManifest
 from theta_checkpoint.manifest import Manifest
+from theta_checkpoint.manifest import NewerManifest
 from theta_checkpoint.manifest import is_manifest
 from theta_checkpoint.manifest import object_ids
 from theta_checkpoint.manifest import parse
@@ -22,6 +22,8 @@ from theta_store.capture import captured
 from theta_store.capture import identified
 
 _MAX_MANIFEST = 1 << 30
+_FIRST_LINE = 16
+"""bytes that hold the first line of any manifest"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,13 @@ def cleaned(path: str, pieces: Iterable[bytes], clone: Clone) -> Cleaned:
 
 def _given_manifest(spool: Spooled) -> tuple[bytes | None, str | None]:
     """The bytes themselves if they are a manifest; a warning if they only begin like one."""
-    if spool.source.read(0, len(HEAD)) != HEAD or spool.source.size > _MAX_MANIFEST:
+    if not is_manifest(spool.source.read(0, _FIRST_LINE)) or spool.source.size > _MAX_MANIFEST:
         return None, None
     text = spool.source.read(0, spool.source.size)
     try:
         parse(text)
+    except NewerManifest:
+        return text, None
     except BadManifest as error:
         return None, f"a damaged manifest, kept as an opaque file ({error}); get a sound one with: git checkout -- PATH"
     return text, None

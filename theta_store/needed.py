@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
-from theta_checkpoint.manifest import HEAD
+from theta_checkpoint.manifest import ANY_VERSION
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import object_ids
 from theta_git.repository import Repository
@@ -17,7 +17,7 @@ from theta_store.chains import needed
 def needed_objects(repository: Repository, blobs: Mapping[str, str]) -> dict[str, str]:
     """Object id to the path of a manifest that names it; ``blobs`` are paths by blob id."""
     found: dict[str, str] = {}
-    for blob, text in blobs_beginning(repository, blobs, HEAD):
+    for blob, text in blobs_beginning(repository, blobs, ANY_VERSION):
         found.update(dict.fromkeys(object_ids(text), blobs[blob]))
     return found
 

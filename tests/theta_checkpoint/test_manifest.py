@@ -112,4 +112,6 @@ def test_every_object_is_found_without_parsing() -> None:
 
 def test_only_the_first_line_makes_a_claim() -> None:
     assert is_manifest(b"theta 1\nanything")
-    assert not is_manifest(b"theta 10\n")
+    assert is_manifest(b"theta 10\n")
+    assert not is_manifest(b"theta is a letter\n")
+    assert not is_manifest(b"theta 1")

@@ -232,6 +232,53 @@ def test_a_damaged_manifest_is_shown_as_text(model: Weights, git: Git) -> None:
     assert "theta: model.safetensors: line " in done.stderr
 
 
+@pytest.fixture
+def newer(model: Weights, git: Git) -> None:
+    """A second commit, whose manifest a newer theta wrote."""
+    text = git("show", "HEAD:model.safetensors").replace("theta 1\n", "theta 2\n", 1)
+    blob = git("hash-object", "-w", "--no-filters", "--stdin", stdin=text).strip()
+    git("update-index", "--cacheinfo", f"100644,{blob},model.safetensors")
+    git("commit", "--quiet", "-m", "newer")
+
+
+def test_a_manifest_of_a_newer_theta_is_told_apart_from_a_file_that_is_no_checkpoint(newer: None, git: Git) -> None:
+    done = subprocess.run(["git", "diff", "HEAD~1", "HEAD"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "written by a newer theta; to read it, install that" in done.stderr
+    assert "removed" not in done.stdout
+    assert "-theta 1\n+theta 2\n" in done.stdout
+    assert "written by a newer theta" in git("theta", "log", "model.safetensors")
+    assert "written by a newer theta" in git("theta", "status")
+
+
+def test_a_manifest_of_a_newer_theta_stays_as_it_is(newer: None, git: Git) -> None:
+    git("reset", "--quiet", "--hard")
+    assert Path("model.safetensors").read_text().startswith("theta 2\n")
+    git("add", "--renormalize", ".")
+    assert git("status", "--porcelain") == ""
+
+
+def test_what_is_damaged_is_named_and_the_rest_is_shown(model: Weights, git: Git) -> None:
+    model["head.weight"] = numpy.ones((400, 200), numpy.float32)
+    model["tail.weight"] = numpy.ones((400, 200), numpy.float32)
+    save(model)
+    commit(git)
+    objects = set(Path(".git/theta/objects").rglob("*"))
+    model["tail.weight"] = numpy.random.default_rng(1).standard_normal((400, 200)).astype(numpy.float32)
+    save(model)
+    git("add", "--all")
+    largest = max(set(Path(".git/theta/objects").rglob("*")) - objects, key=lambda path: path.stat().st_size)
+    model["head.weight"] *= 2
+    save(model)
+    commit(git)
+    largest.chmod(0o644)
+    largest.write_bytes(largest.read_bytes()[:-100] + b"x" * 100)
+    text = git("-c", "theta.diff.exact=true", "diff", "HEAD~1", "HEAD")
+    assert "~ head.weight  F32[400,200]  ██████  change 100 %" in text
+    assert "group tail.weight: " in text
+    assert "~ tail.weight  F32[400,200]  " in text
+
+
 def test_names_never_reach_the_terminal_raw(repo: Path, git: Git) -> None:
     evil = {"a\x1b[31m\nb": numpy.zeros(2, numpy.float32), "plain": numpy.ones(2, numpy.float32)}
     save(evil, "m\x1b[1m.safetensors", **{"k\x07": "v\x1b]0;x\x07"})

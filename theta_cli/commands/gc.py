@@ -8,7 +8,7 @@ from argparse import ArgumentParser
 from argparse import Namespace
 from collections.abc import Iterable
 
-from theta_checkpoint.manifest import HEAD
+from theta_checkpoint.manifest import ANY_VERSION
 from theta_checkpoint.manifest import object_ids
 from theta_cli.json_output import add_json_option
 from theta_cli.json_output import print_json
@@ -46,7 +46,7 @@ def run(args: Namespace) -> int:
     """Delete objects that nothing which git still holds needs, in two steps with a grace period each."""
     repository = Repository()
     objects = ObjectStore(repository.theta_dir / "objects")
-    needed = {hash_of(oid) for _, text in held_blobs(repository, HEAD) for oid in object_ids(text)}
+    needed = {hash_of(oid) for _, text in held_blobs(repository, ANY_VERSION) for oid in object_ids(text)}
     swept = sweep(objects, needed, time.time(), args.grace * _DAY, dry=args.dry_run)
     on_remote = _verified(repository, objects, swept.kept, args.remote) if args.prune_remote_verified else set()
     freed = sum(swept.kept[oid] for oid in on_remote)
@@ -61,7 +61,7 @@ def run(args: Namespace) -> int:
 
 def _verified(repository: Repository, objects: ObjectStore, kept: Iterable[str], name: str | None) -> set[str]:
     """The kept objects that no worktree, stash or merge in progress uses and that the remote says it has."""
-    used = blobs_beginning(repository, checked_out_blobs(repository), HEAD)
+    used = blobs_beginning(repository, checked_out_blobs(repository), ANY_VERSION)
     candidates = set(kept).difference(hash_of(oid) for _, text in used for oid in object_ids(text))
     if not candidates:
         return set()

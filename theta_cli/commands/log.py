@@ -15,6 +15,7 @@ from theta_diff.change import estimates
 from theta_diff.colours import CHOICES
 from theta_diff.colours import Palette
 from theta_diff.colours import palette
+from theta_diff.compare import Comparison
 from theta_diff.compare import compared_tensors
 from theta_diff.distances import drift
 from theta_diff.history import Commit
@@ -78,6 +79,10 @@ def entries(repository: Repository, args: Namespace) -> Iterator[Entry]:
     place = lru_cache(maxsize=4)(lambda oid: located(known[oid], objects))
     for step in found:
         parent = step.old[0] if step.old else None
+        troubles = tuple(dict.fromkeys(filter(None, (known[oid].trouble for oid in (parent, step.new)))))
+        if troubles:
+            yield Entry(step.commit, Report(args.path, args.path, Comparison(), notes=troubles), None, None)
+            continue
         comparison = compared_tensors(known[parent].groups, known[step.new].groups)
         if not comparison.is_empty:
             old, new = place(parent), place(step.new)
@@ -89,12 +94,12 @@ def entries(repository: Repository, args: Namespace) -> Iterator[Entry]:
 def _lines(entry: Entry, colours: Palette, patch: bool) -> Iterator[str]:
     commit = entry.commit
     head = f"{colours.paint('changed', commit.short)} {commit.date} {printable(commit.subject)}"
-    told = [counts(entry.report.comparison)]
+    told = [counts(entry.report.comparison) or "; ".join(entry.report.notes)]
     if entry.change is not None and entry.report.comparison.modified:
         told.append(f"change ≈ {percent(entry.change)}")
     if entry.drift is not None:
         told.append(f"drift ≈ {percent(entry.drift)}")
-    if not patch:
+    if not patch or not counts(entry.report.comparison):
         yield f"{head}  ({', '.join(told)})"
         return
     yield head

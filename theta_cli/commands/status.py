@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from theta_checkpoint.manifest import BadManifest
 from theta_checkpoint.manifest import Manifest
+from theta_checkpoint.manifest import NewerManifest
 from theta_cli import drivers
 from theta_cli import inventory
 from theta_cli.inventory import Tracked
@@ -89,7 +90,9 @@ def _state(
     file = repository.top / entry.path
     text = inventory.manifest_in(file)
     if entry.index and not index:
-        if entry.index not in manifests:
+        if isinstance(manifests.get(entry.index), NewerManifest):
+            remark = "its manifest was written by a newer theta; to read it, install that"
+        elif entry.index not in manifests:
             remark = "not a manifest: added before it was tracked; type: git add --renormalize ."
         elif text:
             remark = f"a damaged manifest; get a whole one with: git checkout REV -- {typed}"

@@ -27,6 +27,7 @@ USAGE = "usage: git theta [--version] [-h] VERB [ARGUMENTS]"
 def main() -> int:
     """Run the command line; returns the exit code."""
     _never_fail_to_print()
+    _make_places_absolute()
     warnings.formatwarning = lambda message, *_, **__: f"theta: {message}\n"
     match sys.argv[1:]:
         case ["--version", *_]:
@@ -87,6 +88,13 @@ def _never_fail_to_print() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
+
+
+def _make_places_absolute() -> None:
+    """``git --git-dir=../.git theta ...`` tells the places as seen from here, and we ask git from elsewhere too."""
+    for name in ("GIT_DIR", "GIT_WORK_TREE"):
+        if place := os.environ.get(name):
+            os.environ[name] = os.path.abspath(place)
 
 
 def _guarded(verb: str, arguments: Sequence[str]) -> int:

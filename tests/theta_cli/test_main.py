@@ -101,6 +101,14 @@ def test_what_follows_two_dashes_is_never_an_option(repo: Path) -> None:
     assert _git_theta("status", "--json", "--", "-x.pt").returncode == 0
 
 
+def test_the_repository_may_be_named_from_a_folder_below(repo: Path, git: Git) -> None:
+    (repo / "model.pt").write_bytes(b"bytes")
+    git("add", ".")
+    (repo / "sub").mkdir()
+    where = ["-C", "sub", "--git-dir=../.git", "--work-tree=.."]
+    assert git(*where, "theta", "status") == "model.pt\n    staged:     1 group added\n"
+
+
 def test_any_name_can_be_printed_to_any_terminal(repo: Path, git: Git) -> None:
     (repo / "\u00fc\udcff.pt").write_bytes(b"bytes")
     git("add", ".")

@@ -109,7 +109,10 @@ def test_status_tells_of_a_file_added_without_the_filter(empty_repo: Path, git: 
     git("add", ".")
     (empty_repo / ".gitattributes").write_text("*.safetensors filter=theta\n")
     run("status", [])
-    assert "not a manifest: added before it was tracked; type: git add --renormalize ." in capsys.readouterr().out
+    assert (
+        "not a manifest: added before it was tracked, or without theta; type: git add --renormalize ."
+        in capsys.readouterr().out
+    )
 
 
 def test_status_tells_of_a_renamed_file_that_no_pattern_tracks(empty_repo: Path, git: Git, capsys: Printed) -> None:

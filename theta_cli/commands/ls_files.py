@@ -58,7 +58,7 @@ def _facts(path: str, manifest: object, store: Store) -> dict[str, object]:
 
 def _told(row: dict[str, object]) -> str:
     if not row["format"]:
-        return "not a manifest: added before it was tracked; type: git add --renormalize ."
+        return "not a manifest: added before it was tracked, or without theta; type: git add --renormalize ."
     present = f"{row['missing_objects']} objects missing" if row["missing_objects"] else "objects here"
     return (
         f"{row['format']}  {row['groups']} groups  {row['parameters']:,} parameters  {row['bytes']:,} bytes  {present}"

@@ -93,7 +93,7 @@ def _state(
         if isinstance(manifests.get(entry.index), NewerManifest):
             remark = "its manifest was written by a newer theta; to read it, install that"
         elif entry.index not in manifests:
-            remark = "not a manifest: added before it was tracked; type: git add --renormalize ."
+            remark = "not a manifest: added before it was tracked, or without theta; type: git add --renormalize ."
         elif text:
             remark = f"a damaged manifest; get a whole one with: git checkout REV -- {typed}"
         else:

@@ -165,7 +165,7 @@ def _computed(
         return compute(_shaped(base, whole), [side.reshape(whole) for side in sides], context).reshape(shape)
     base, sides = _shaped(base, (-1,)), [side.reshape(-1) for side in sides]
     result = torch.empty_like(sides[0], dtype=output)
-    for piece in pieces(len(result)):
+    for piece in pieces(result):
         place = replace(context, offset=context.offset + piece.start, total=context.total or len(result))
         result[piece] = compute(None if base is None else base[piece], [side[piece] for side in sides], place)
     return result.reshape(shape)

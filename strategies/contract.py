@@ -212,8 +212,16 @@ class Strategy:
 COMMON = (
     Option("allow_nonfinite", "bool", False, "merge tensors that hold NaN or infinity instead of refusing them"),
     Option("shortcuts", "bool", True, "leave out sides equal to base and settle equal sides without arithmetic"),
+    Option(
+        "device",
+        "choice",
+        "cpu",
+        "where values are computed; the last bits of a result may differ from one to the other",
+        choices=("cpu", "cuda"),
+    ),
 )
-"""Options that every strategy takes; :func:`strategies.apply.merged` honours them."""
+"""Options that every strategy takes; :func:`strategies.apply.merged` honours them, but for the device, which is that of
+the tensors it is given."""
 
 
 def always(options: Options) -> bool:

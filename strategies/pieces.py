@@ -19,9 +19,10 @@ Elementwise = Callable[["Tensor | None", "Sequence[Tensor]"], "Tensor"]
 """from slices of base and of the sides to a slice of as many elements, each from those at its place alone"""
 
 
-def pieces(count: int) -> Iterator[slice]:
-    """The slices of ``PIECE`` that cover ``count`` elements."""
-    return (slice(start, start + PIECE) for start in range(0, count, PIECE))
+def pieces(flat: Tensor) -> Iterator[slice]:
+    """The slices that cover a flat tensor: of ``PIECE`` elements each on the CPU, all at once on other devices."""
+    step = PIECE if flat.device.type == "cpu" else max(1, len(flat))
+    return (slice(start, start + step) for start in range(0, len(flat), step))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Values:
 def values_of(tensor: Tensor) -> Values:
     """The elements of a tensor in C order."""
     flat = tensor.reshape(-1)
-    return Values(len(flat), lambda: (flat[piece] for piece in pieces(len(flat))), lambda step: flat[::step])
+    return Values(len(flat), lambda: (flat[piece] for piece in pieces(flat)), lambda step: flat[::step])
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,9 @@ class Whole:
 
     def values(self, function: Elementwise) -> Values:
         """What an elementwise function gives for the group."""
-        count = self.sides[0].numel()
         return Values(
-            count,
-            lambda: (self._applied(function, piece) for piece in pieces(count)),
+            self.sides[0].numel(),
+            lambda: (self._applied(function, piece) for piece in pieces(self.sides[0].reshape(-1))),
             lambda step: self._applied(function, slice(None, None, step)),
         )
 

@@ -24,6 +24,7 @@ from strategies.apply import merged
 from strategies.apply import seen
 from strategies.contract import CannotMerge
 from strategies.contract import Context
+from strategies.contract import MergeError
 from strategies.contract import options_of_sides
 from strategies.lora import merged_factors
 from strategies.pieces import PIECE
@@ -100,6 +101,9 @@ class Computer:
 
     def surveyed(self, groups: Sequence[Computed]) -> Computer:
         """The computer that has seen all groups, for strategies that weigh or trim across the model."""
+        for group in groups:
+            if group.choice.options["device"] == "cuda" and not torch.cuda.is_available():
+                raise MergeError("option 'device=cuda': torch finds no such device here; without it the CPU computes")
         statistics: dict[str, Mapping[str, Any]] = {}
         for key, choice in {str(group.choice): group.choice for group in groups}.items():
             mine = [group for group in groups if str(group.choice) == key]
@@ -114,16 +118,17 @@ class Computer:
             name = group.conflict.name
             everyone = tuple(range(len(group.conflict.sides)))
             context = Context(name, sides=everyone, side_data=self._side_data(group, everyone))
-            yield context, self._base(group), [self._array(side, name) for side in everyone]
+            yield context, self._base(group), [self._array(side, group) for side in everyone]
 
     def _side_data(self, group: Computed, sides: Sequence[int]) -> tuple[torch.Tensor | None, ...]:
         kind = group.choice.strategy.side_data
         if not kind:
             return ()
-        return tuple(tensor_of(values.array(self.data[kind][side], group.conflict.name)) for side in sides)
+        arrays = (values.array(self.data[kind][side], group.conflict.name) for side in sides)
+        return tuple(_placed(array, group) for array in arrays)
 
-    def _array(self, version: int, name: str) -> torch.Tensor:
-        return tensor_of(values.array(self._checkpoint(version), name))
+    def _array(self, version: int, group: Computed, name: str = "") -> torch.Tensor:
+        return _placed(values.array(self._checkpoint(version), name or group.conflict.name), group)
 
     def _merged_in_one(self, group: Computed) -> torch.Tensor:
         if is_factor(group.conflict.name, group.choice):
@@ -134,7 +139,7 @@ class Computer:
         """One factor of a pair that is merged as a product, scaled for the configuration of ours."""
         first, second = pair(group.conflict.name)
         sides = tuple(range(len(group.conflict.sides)))
-        factors = [(self._array(side, first), self._array(side, second)) for side in sides]
+        factors = [(self._array(side, group, first), self._array(side, group, second)) for side in sides]
         scales = [scale(self.beside.file(CONFIG, side), side, first, len(factors[side][0])) for side in sides]
         options = options_of_sides(group.choice.strategy, group.choice.options, sides, len(sides))
         divisor = sum(options["weights"]) if options["normalize"] else 1.0
@@ -167,14 +172,14 @@ class Computer:
 
     def _whole(self, group: Computed) -> list[torch.Tensor | None]:
         """Base and the sides that count."""
-        return [self._base(group), *(self._array(side, group.conflict.name) for side in sides_of(group))]
+        return [self._base(group), *(self._array(side, group) for side in sides_of(group))]
 
     def _base(self, group: Computed) -> torch.Tensor | None:
         name = group.conflict.name
         if group.conflict.base is None:
             return None
         if _reads_base(group):
-            return self._array(BASE, name)
+            return self._array(BASE, group)
         return self._unread_base(group, self._checkpoint(BASE).manifest.groups[name].shape)
 
     def _unread_base(self, group: Computed, shape: Sequence[int]) -> torch.Tensor | None:
@@ -195,8 +200,8 @@ class Computer:
             context, seen=seen(group.choice.strategy, base, sides, options, context), total=sides[0].numel()
         )
         flat = [None if version is None else version.reshape(-1) for version in (base, *sides)]
-        for start in range(0, sides[0].numel(), SLICE):
-            stop = start + SLICE
+        for start in range(0, sides[0].numel(), _slice(group)):
+            stop = start + _slice(group)
             yield [None if each is None else each[start:stop] for each in flat], replace(place, offset=start)
 
     def _slices(self, group: Computed) -> Iterator[Slices]:
@@ -205,8 +210,8 @@ class Computer:
         read = [BASE, *sides_of(group)] if _reads_base(group) else sides_of(group)
         total = element_count(group.state.shape)
         offset = 0
-        for arrays in zip(*(values.slices(self._checkpoint(v), name, SLICE) for v in read), strict=True):
-            tensors: list[torch.Tensor | None] = [tensor_of(array) for array in arrays]
+        for arrays in zip(*(values.slices(self._checkpoint(v), name, _slice(group)) for v in read), strict=True):
+            tensors: list[torch.Tensor | None] = [_placed(array, group) for array in arrays]
             if BASE not in read:
                 tensors.insert(0, self._unread_base(group, arrays[0].shape))
             yield tensors, Context(name, offset=offset, total=total)
@@ -278,8 +283,18 @@ def _square_sum(side: torch.Tensor, base: torch.Tensor) -> float:
     return found if math.isfinite(found) else 0.0
 
 
+def _placed(array: NDArray[Any], group: Computed) -> torch.Tensor:
+    """The array where the group is to be computed."""
+    return tensor_of(array).to(group.choice.options["device"])
+
+
+def _slice(group: Computed) -> int:
+    """How many elements to compute at a time."""
+    return SLICE if group.choice.options["device"] == "cpu" else SLICE << 8
+
+
 def _raw(tensor: torch.Tensor) -> bytes:
-    flat = tensor.detach().contiguous().reshape(-1)
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
     if flat.is_complex():
         flat = torch.view_as_real(flat).reshape(-1)
     return flat.view(torch.uint8).numpy().tobytes()

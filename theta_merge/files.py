@@ -51,6 +51,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("-o", "--output", metavar="OUT", type=Path, help="where the merged file goes")
     parser.add_argument("-s", "--strategy", metavar="NAME", help="what settles conflicts; list: git theta strategies")
     parser.add_argument("-X", dest="options", metavar="OPTION=VALUE", action="append", default=[])
+    parser.add_argument("--device", metavar="NAME", help="cpu, or cuda where torch has it; the same as -X device=NAME")
     parser.add_argument("--recipe", metavar="FILE", help="rules in TOML: which strategy for which groups")
     parser.add_argument("-n", "--dry-run", action="store_true", help="tell what would be done, write nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
@@ -60,7 +61,8 @@ def arguments() -> argparse.ArgumentParser:
 def merge(args: argparse.Namespace) -> int:
     """Merge as the command line says; the exit code."""
     base, sides = _files(args.files)
-    asked = given(args.strategy, args.options, args.recipe)
+    device = [f"device={args.device}"] if args.device else []
+    asked = given(args.strategy, [*args.options, *device], args.recipe)
     if _computes(asked, len(sides)) and not args.dry_run:
         engine.start()
     with _opened([*sides, base]) as checkpoints, contextlib.ExitStack() as stack:

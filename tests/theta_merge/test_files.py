@@ -65,6 +65,17 @@ def test_a_dry_run_as_json(three_files: Path, capsys: pytest.CaptureFixture[str]
     assert [group["result"] for group in found["groups"]] == ["by average", "from ours", "from theirs", "unchanged"]
 
 
+def test_a_device_that_torch_does_not_have_is_refused(
+    three_files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    arguments = ("base", "ours", "theirs", "-o", "out", "-s", "average")
+    assert theta_merge(*arguments, "--device", "cuda") == 2
+    assert "torch finds no such device" in capsys.readouterr().err
+    assert not (three_files / "out").exists()
+    assert theta_merge(*arguments, "--device", "cpu") == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

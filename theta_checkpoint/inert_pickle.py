@@ -53,6 +53,10 @@ class Persistent:
     id: object
 
 
+class ByteArray(bytes):
+    """The content of a bytearray."""
+
+
 @dataclass(slots=True, eq=False)
 class Inert:
     """A call that was not made, and what would have been done to its result."""
@@ -190,7 +194,7 @@ class _InertUnpickler(pickle._Unpickler):
 
     def _bytearray(self) -> None:
         size = int.from_bytes(self.read(8), "little")
-        self._create(self.read(size))
+        self._create(ByteArray(self.read(size)))
 
 
 def _tuple(args: object) -> tuple[object, ...]:

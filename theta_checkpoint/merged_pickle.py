@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
 
+from theta_checkpoint.inert_pickle import Global
 from theta_checkpoint.inert_pickle import Inert
 from theta_checkpoint.inert_pickle import Persistent
 from theta_checkpoint.new_structure import CannotWrite
@@ -196,18 +197,24 @@ def _same(left: object, right: object) -> bool:
 
 
 def _equal(left: object, right: object, seen: set[tuple[int, int]]) -> bool:
-    if left is right or (id(left), id(right)) in seen:
+    if left is right:
         return True
     if type(left) is not type(right):
         return False
-    if isinstance(left, list | tuple | Inert):
-        seen.add((id(left), id(right)))
-    if isinstance(left, Persistent) and storage_id(left) and storage_id(right):
-        return True
+    if isinstance(left, str | int | Global):
+        return left == right
     ours, theirs = _parts(left), _parts(right)
     if ours is None or theirs is None:
         return repr(left) == repr(right)  # which finds NaN equal to itself
-    return len(ours) == len(theirs) and all(_equal(*pair, seen) for pair in zip(ours, theirs, strict=True))
+    if isinstance(left, Persistent) and storage_id(left) and storage_id(right):
+        return True
+    if len(ours) != len(theirs):
+        return False
+    if ours:
+        if (id(left), id(right)) in seen:
+            return True
+        seen.add((id(left), id(right)))
+    return all(_equal(*pair, seen) for pair in zip(ours, theirs, strict=True))
 
 
 def _parts(node: object) -> Sequence[object] | None:
@@ -218,7 +225,8 @@ def _parts(node: object) -> Sequence[object] | None:
             return [node.id]
         case Inert():
             pairs = [side for pair in node.pairs or () for side in pair]
-            return [node.function, node.opcode, node.args, node.state, node.items or [], pairs]
+            counts = (len(node.args), len(pairs))
+            return [node.function, node.opcode, *counts, *node.args, node.state, *(node.items or ()), *pairs]
     return None
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from theta_checkpoint.inert_pickle import DICT
 from theta_checkpoint.inert_pickle import FROZENSET
 from theta_checkpoint.inert_pickle import SET
+from theta_checkpoint.inert_pickle import ByteArray
 from theta_checkpoint.inert_pickle import Global
 from theta_checkpoint.inert_pickle import Inert
 from theta_checkpoint.inert_pickle import Persistent
@@ -46,6 +47,8 @@ class _Writer:
                 self._put(pickle.dumps(node, 2)[2:-1])
             case str():
                 self._once(node, lambda: self._put(_text(node)))
+            case ByteArray():
+                self._put(pickle.BYTEARRAY8 + len(node).to_bytes(8, "little") + node)
             case bytes():
                 self._put(pickle.BINBYTES8 + len(node).to_bytes(8, "little") + node)
             case Global():

@@ -73,7 +73,11 @@ def type_name(leaf: object) -> str:
     if isinstance(function, Global):
         name = function.name if function.module in ("builtins", "__builtin__") else str(function)
         return _printable(name[:MAX_TEXT]).replace(" ", "_")
-    return "object" if isinstance(leaf, Inert | Persistent) else type(leaf).__name__
+    return "object" if isinstance(leaf, Inert | Persistent) else _kind(leaf)
+
+
+def _kind(part: object) -> str:
+    return "bytes" if isinstance(part, bytes) else type(part).__name__
 
 
 def _printable(text: str) -> str:
@@ -123,7 +127,7 @@ def _digest(leaf: object, budget: Budget) -> str:
         children = _children(part)
         content = _bytes(part) if children is None else b""
         budget.spend(len(content) + len(children or ()))
-        hasher.update(f"{type(part).__name__} {len(content)} {len(children or ())}\n".encode())
+        hasher.update(f"{_kind(part)} {len(content)} {len(children or ())}\n".encode())
         hasher.update(content)
         pending.extend((child, depth + 1) for child in reversed(children or ()))
     return hasher.hexdigest()

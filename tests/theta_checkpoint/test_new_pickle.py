@@ -46,20 +46,8 @@ def secretive() -> Secretive:
 
 
 THINGS = [
-    [
-        1,
-        -(2**70),
-        2.5,
-        float("inf"),
-        None,
-        True,
-        "ü\U0001f600\ud800",
-        "x" * 500,
-        b"\0\xff" * 200,
-        (),
-        (1,),
-        (1, 2, 3, 4),
-    ],
+    [1, -(2**70), 2.5, float("inf"), None, True, "ü\U0001f600\ud800", "x" * 500],
+    [b"\0\xff" * 200, bytearray(b"\0\xff"), (), (1,), (1, 2, 3, 4)],
     {"a": {1: 2, (1, 2): 3, None: 4, 2.5: 5}, "b": OrderedDict(z=1, a=2), "c": defaultdict(list, k=[1])},
     [{1, 2}, frozenset([3]), Counter("aab"), Point(1, [2]), date(2020, 1, 2), Fraction(1, 3), complex(1, 2)],
     SimpleNamespace(a=1, b=[2]),

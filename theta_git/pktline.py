@@ -26,6 +26,23 @@ def widened(fd: int) -> int:
     return fd
 
 
+def joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes, pieces of less than a packet joined to at least one until a larger one comes."""
+    held: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        if len(piece) < MAX_PAYLOAD:
+            held.append(piece)
+            size += len(piece)
+        if held and (size >= MAX_PAYLOAD or len(piece) >= MAX_PAYLOAD):
+            yield b"".join(held)
+            held, size = [], 0
+        if len(piece) >= MAX_PAYLOAD:
+            yield piece
+    if held:
+        yield b"".join(held)
+
+
 class PacketReader:
     """Packets from a file descriptor, read in large pieces."""
 
@@ -80,7 +97,7 @@ class PacketWriter:
 
     def content(self, pieces: Iterable[bytes]) -> None:
         """Content of any length, without the flush that ends it."""
-        for piece in pieces:
+        for piece in joined(pieces):
             view = memoryview(piece)
             for start in range(0, len(view), _BATCH):
                 self._write_batch(view[start : start + _BATCH])

@@ -15,7 +15,8 @@ def missing_objects(manifest: Manifest, objects: ObjectStore) -> list[str]:
 
 def missing_digests(manifest: Manifest, objects: ObjectStore) -> set[str]:
     """Digests of the groups, bases and skeleton that cannot be restored: they or a base of theirs lack an object."""
-    lacking = {recipe.digest for recipe in manifest.recipes.values() if not all(map(objects.has, recipe.oids))}
+    missing = set(missing_objects(manifest, objects))
+    lacking = {recipe.digest for recipe in manifest.recipes.values() if not missing.isdisjoint(recipe.oids)}
     while leaning := {r.digest for r in manifest.recipes.values() if r.base in lacking} - lacking:
         lacking |= leaning
     return lacking

@@ -6,6 +6,7 @@ from collections import ChainMap
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from itertools import islice
 
 from theta_checkpoint import skeleton
@@ -16,12 +17,14 @@ from theta_checkpoint.skeleton import Literal
 from theta_checkpoint.skeleton import Segment
 from theta_store.chains import checked
 from theta_store.checkpoint import StoredCheckpoint
+from theta_store.chunks import MAX_CHUNK
 from theta_store.chunks import WORKERS
 from theta_store.crcs import Range
 from theta_store.crcs import RunningCrcs
 from theta_store.crcs import expected_bytes
 from theta_store.objects import CorruptObject
 from theta_store.parallel import ahead
+from theta_store.parallel import batches
 
 
 def restored(checkpoint: StoredCheckpoint) -> Iterator[bytes]:
@@ -42,10 +45,11 @@ def _poured(
 ) -> Iterator[bytes]:
     """Every segment's bytes in order, holes decoded ahead."""
     with ThreadPoolExecutor(WORKERS) as pool:
-        holes = [segment.name for segment in segments if isinstance(segment, Hole)]
-        places = ((name, index) for name in holes for index in range(len(checkpoint.recipe(name).oids)))
+        holes = (segment for segment in segments if isinstance(segment, Hole))
+        places = ((hole, index) for hole in holes for index in range(len(checkpoint.recipe(hole.name).oids)))
         known = ChainMap(early, running.values)
-        decoded = ahead(pool, lambda place: _piece(checkpoint, *place), places)
+        batched = ahead(pool, lambda batch: [_piece(checkpoint, *place) for place in batch], batches(places, _length))
+        decoded = chain.from_iterable(batched)
         for segment in segments:
             match segment:
                 case Literal(data):
@@ -62,12 +66,17 @@ def _poured(
                 yield piece
 
 
-def _piece(checkpoint: StoredCheckpoint, name: str, index: int) -> bytes:
+def _piece(checkpoint: StoredCheckpoint, hole: Hole, index: int) -> bytes:
     """One chunk of a group; already verified where it is the only one."""
-    recipe = checkpoint.recipe(name)
+    recipe = checkpoint.recipe(hole.name)
     if len(recipe.oids) == 1:
-        return b"".join(checkpoint.chunks(name))
+        return b"".join(checkpoint.chunks(hole.name))
     return checkpoint.chunk(recipe, index)
+
+
+def _length(place: tuple[Hole, int]) -> int:
+    """Bytes of a chunk, about."""
+    return min(place[0].length, MAX_CHUNK)
 
 
 def _crcs_needed_early(checkpoint: StoredCheckpoint, segments: list[Segment], ranges: set[Range]) -> dict[Range, int]:

@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 from theta_cli import __version__
+from theta_cli.settings import SETTINGS
 from theta_cli.verbs import VERBS
 from theta_cli.verbs import module_of
 
@@ -26,6 +27,9 @@ def commands_page() -> str:
             lines += ["", f"### git theta {verb}", "", f"{_sentence(summary)}.", "", f"    {usage(verb)}"]
             options = [f"* `{_spelling(action)}`: {_help(action)}" for action in actions(verb)]
             lines += ["", *options] if options else []
+    lines += ["", "## Settings", "", "Where both are set, the environment counts.", ""]
+    lines += ["| git configuration | environment | what it sets |", "| --- | --- | --- |"]
+    lines += [f"| {_code(one.key)} | {_code(one.variable)} | {one.meaning} |" for one in SETTINGS]
     return "\n".join(lines) + "\n"
 
 
@@ -43,6 +47,10 @@ def man_page() -> str:
         for verb, summary in verbs.items():
             lines += [".TP", rf"\fB{_man(usage(verb))}\fR", f"{_man(_sentence(summary))}."]
             lines += [f".br\n{_man(f'{_spelling(action)}: {_help(action)}')}" for action in actions(verb)]
+    lines.append(".SH SETTINGS")
+    for one in SETTINGS:
+        names = ", ".join(name for name in (one.key, one.variable) if name)
+        lines += [".TP", rf"\fB{_man(names)}\fR", f"{_man(_sentence(one.meaning))}."]
     return "\n".join(lines) + "\n"
 
 
@@ -76,6 +84,10 @@ def _spelling(action: Action) -> str:
 
 def _help(action: Action) -> str:
     return (action.help or "") % vars(action)
+
+
+def _code(name: str | None) -> str:
+    return f"`{name}`" if name else ""
 
 
 def _sentence(text: str) -> str:

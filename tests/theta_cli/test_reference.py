@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from theta_cli import reference
+from theta_cli.settings import SETTINGS
 from theta_cli.verbs import PLUMBING
 from theta_cli.verbs import summaries
 
@@ -26,6 +27,15 @@ def test_the_man_page_is_current() -> None:
 @pytest.mark.parametrize("verb", summaries())
 def test_every_argument_is_explained(verb: str) -> None:
     assert all(action.help for action in reference.actions(verb))
+
+
+def test_every_setting_that_the_code_reads_is_told_of() -> None:
+    code = "".join(file.read_text() for file in ROOT.glob("theta_*/**/*.py") if file.name != "settings.py")
+    read = set(
+        re.findall(r'"(?:git_)?(theta\.(?!save|load|encodings|strategies)[\w.]+|GIT_THETA_\w+)"', code, re.IGNORECASE)
+    )
+    told = {name.lower() for one in SETTINGS for name in (one.key, one.variable) if name}
+    assert {name.lower() for name in read} - told == {"git_theta_sides"}, "that one is for theta itself"
 
 
 PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]

@@ -106,10 +106,14 @@ def filters(repository: Repository, paths: Sequence[str]) -> dict[str, str]:
     return attribute(repository, "filter", paths)
 
 
-def attribute(repository: Repository, name: str, paths: Iterable[str]) -> dict[str, str]:
-    """The value of an attribute for each path that has one; paths need not exist."""
+def attribute(repository: Repository, name: str, paths: Iterable[str], *, added: bool = False) -> dict[str, str]:
+    """The value of an attribute for each path that has one; paths need not exist.
+
+    With ``added`` the attributes files of the index count, instead of those of the working tree.
+    """
     stdin = b"".join(os.fsencode(path) + b"\0" for path in paths)
-    fields = os.fsdecode(repository.output("check-attr", "-z", "--stdin", name, stdin=stdin)).split("\0")[:-1]
+    source = ["--cached"] if added else []
+    fields = os.fsdecode(repository.output("check-attr", *source, "-z", "--stdin", name, stdin=stdin)).split("\0")[:-1]
     return {
         path: value
         for path, value in zip(fields[0::3], fields[2::3], strict=True)

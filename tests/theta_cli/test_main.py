@@ -98,7 +98,7 @@ def test_a_bare_repository_is_no_place_for_files(tmp_path: Path, monkeypatch: py
 def test_what_follows_two_dashes_is_never_an_option(repo: Path) -> None:
     (repo / "-x.pt").write_bytes(b"bytes")
     assert _git_theta("add", "--", "-x.pt").returncode == 0
-    assert _git_theta("status", "--json", "--", "-x.pt").returncode == 0
+    assert _git_theta("ls-files", "--json", "--", "-x.pt").returncode == 0
 
 
 def test_the_repository_may_be_named_from_a_folder_below(repo: Path, git: Git) -> None:

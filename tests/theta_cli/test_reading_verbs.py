@@ -77,6 +77,16 @@ def test_a_touched_file_is_unchanged(committed: Path, capsys: Printed) -> None:
     assert capsys.readouterr().out == "1 checkpoint unchanged\n"
 
 
+def test_status_tells_of_attributes_that_colleagues_would_not_get(repo: Path, git: Git, capsys: Printed) -> None:
+    _save(repo / "one.safetensors")
+    git("add", "one.safetensors")
+    assert run("status", []) == 1
+    told = "problem: one.safetensors is a checkpoint by a line in .gitattributes that git does not have"
+    assert f"{told}; type: git add .gitattributes\n" in capsys.readouterr().out
+    git("add", ".gitattributes")
+    assert run("status", []) == 0
+
+
 def test_status_of_a_deleted_file_and_of_the_first_commit(repo: Path, git: Git, capsys: Printed) -> None:
     _save(repo / "one.safetensors")
     git("add", ".")
@@ -125,6 +135,7 @@ def test_status_tells_of_a_renamed_file_that_no_pattern_tracks(empty_repo: Path,
     told = "a checkpoint that no pattern tracks any more, as after git mv; type: git theta track two.safetensors"
     assert capsys.readouterr().out == f"two.safetensors\n    {told}\n"
     run("track", ["two.safetensors"])
+    git("add", ".gitattributes")
     capsys.readouterr()
     run("status", [])
     assert capsys.readouterr().out == "two.safetensors\n    staged:     3 groups added\n"

@@ -21,6 +21,7 @@ from theta_cli.json_output import print_json
 from theta_diff.compare import Comparison
 from theta_diff.compare import compared
 from theta_diff.wording import summary
+from theta_git import attributes
 from theta_git.configuration import settings
 from theta_git.path_text import git_path
 from theta_git.repository import Repository
@@ -52,11 +53,12 @@ def configure(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Tell what changed in each checkpoint, and whether theta is soundly installed: exit code 1 if it is not."""
     repository = Repository()
+    problems = drivers.health(drivers.effective(settings(repository, drivers.SECTIONS)))
     found = list(states(repository, args.paths))
+    problems += _unshared(repository, [state.path for state in found])
     if not args.paths:
         found += _left_behind(repository)
     fresh = [] if args.paths else inventory.unadded_files(repository)
-    problems = drivers.health(drivers.effective(settings(repository, drivers.SECTIONS)))
     if args.json:
         print_json({"checkpoints": [_facts(state) for state in found], "unadded": fresh, "problems": problems})
     else:
@@ -71,6 +73,17 @@ def states(repository: Repository, paths: list[str]) -> Iterator[State]:
     changed = inventory.changed_files(repository)
     for entry in entries:
         yield _state(repository, entry, manifests, entry.path in changed)
+
+
+def _unshared(repository: Repository, paths: list[str]) -> list[str]:
+    """What keeps others from getting checkpoints instead of manifests, though it works here."""
+    added = attributes.attribute(Repository(repository.top), "filter", paths, added=True)
+    alone = next((path for path in paths if path not in added), None)
+    if alone is None:
+        return []
+    line = attributes.setting_line(repository, repository.top / alone, "theta")
+    file = line.shown_file if line else ".gitattributes"
+    return [f"{git_path(alone)} is a checkpoint by a line in {file} that git does not have; type: git add {file}"]
 
 
 def _left_behind(repository: Repository) -> list[State]:

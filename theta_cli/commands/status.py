@@ -103,15 +103,7 @@ def _state(
     file = repository.top / entry.path
     text = inventory.manifest_in(file)
     if entry.index and not index:
-        if isinstance(manifests.get(entry.index), NewerManifest):
-            remark = "its manifest was written by a newer theta; to read it, install that"
-        elif entry.index not in manifests:
-            remark = "not a manifest: added before it was tracked, or without theta; type: git add --renormalize ."
-        elif text:
-            remark = f"a damaged manifest; get a whole one with: git checkout REV -- {typed}"
-        else:
-            remark = f"a damaged manifest is staged, as after git add -p of a part; type: git add {typed}"
-        return State(entry.path, (remark,))
+        return State(entry.path, (_unreadable(manifests.get(entry.index), text is not None, typed),))
     staged = _difference(head, index) if entry.head != entry.index else None
     if isinstance(text, BadManifest):
         return State(entry.path, (f"the file holds a damaged manifest; type: git checkout -- {typed}",), staged)
@@ -123,6 +115,17 @@ def _state(
         unstaged,
         len(missing_objects(index, Store.at(repository.theta_dir).objects)) if index and file.exists() else 0,
     )
+
+
+def _unreadable(manifest: Manifest | BadManifest | None, hollow: bool, typed: str) -> str:
+    """What is wrong with a blob of the index that is no sound manifest; ``hollow``: the file holds no values."""
+    if isinstance(manifest, NewerManifest):
+        return "its manifest was written by a newer theta; to read it, install that"
+    if manifest is None:
+        return "not a manifest: added before it was tracked, or without theta; type: git add --renormalize ."
+    if hollow:
+        return f"a damaged manifest; get a whole one with: git checkout REV -- {typed}"
+    return f"a damaged manifest is staged, as after git add -p of a part; type: git add {typed}"
 
 
 def _difference(old: Manifest | None, new: Manifest | None) -> Comparison | None:

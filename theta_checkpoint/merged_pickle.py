@@ -1,7 +1,7 @@
 """Pickled objects of several versions as one: containers entry by entry, all else as one version has it.
 
 Which tensors there are, and where they lie, is given; where only one side changed another thing since base, that
-side's version stands, and where several did, the preferred side's.
+side's version stands, and where several did, the one that was chosen for it, or else the preferred side's.
 """
 
 from __future__ import annotations
@@ -32,13 +32,17 @@ ABSENT = object()
 """stands for what a version does not have"""
 
 
-def merged(base: object, sides: Sequence[object], tensors: NewTensors, preferred: int) -> object:
+def merged(
+    base: object, sides: Sequence[object], tensors: NewTensors, preferred: int, chosen: Mapping[str, int]
+) -> object:
     """The merged object, as inert as they are; its tensors are exactly the given ones.
 
-    ``base`` may be :data:`ABSENT`. Raises :class:`CannotWrite` where an object cannot hold these tensors.
+    ``chosen`` says whose version of a value, by its name, stands where several sides changed it: the number of a
+    side, or -1 for base. ``base`` may be :data:`ABSENT`. Raises :class:`CannotWrite` where an object cannot hold
+    these tensors.
     """
     try:
-        found = _Merge(tensors, preferred).merged("", base, sides, MAX_DEPTH)
+        found = _Merge(tensors, preferred, chosen).merged("", base, sides, MAX_DEPTH)
     except RecursionError:
         raise CannotWrite("its parts are nested too deeply") from None
     for name in tensors.names:
@@ -92,7 +96,8 @@ _STATE = object()
 
 
 class _Merge:
-    def __init__(self, tensors: NewTensors, preferred: int) -> None:
+    def __init__(self, tensors: NewTensors, preferred: int, chosen: Mapping[str, int]) -> None:
+        self._by_name = chosen
         self._tensors = tensors
         self._names = set(tensors.names)
         self._preferred = preferred
@@ -118,7 +123,7 @@ class _Merge:
             value = self.merged(inner, values[0], values[1:], depth - 1)
             if value is not ABSENT:
                 held.append((label, value))
-        if not held and self._chosen(base, sides) is ABSENT:
+        if not held and self._chosen(name, base, sides) is ABSENT:
             return ABSENT
         if isinstance(ordered[0].node, list | tuple) and len(held) < len(keys):
             if held:
@@ -130,23 +135,27 @@ class _Merge:
         listed = [[] if side is ABSENT else _tensors(side, name) for side in sides]
         names = {tensor.name for one in listed for tensor in one}
         if not names:
-            return self._chosen(base, sides)
+            return self._chosen(name, base, sides)
         if not names & self._names:
             return ABSENT
         fitting = [{tensor.name for tensor in one} == names & self._names for one in listed]
         if not any(fitting):
             raise CannotWrite(f"{name}: its parts are not merged together")
-        chosen = self._chosen(base, [side if fits else base for side, fits in zip(sides, fitting, strict=True)])
+        chosen = self._chosen(name, base, [side if fits else base for side, fits in zip(sides, fitting, strict=True)])
         number = next((i for i, side in enumerate(sides) if side is chosen and fitting[i]), fitting.index(True))
         new = {id(tensor.node): self._tensors.tensor(tensor.name, tensor) for tensor in listed[number]}
         return _replaced(sides[number], new)
 
-    def _chosen(self, base: object, sides: Sequence[object]) -> object:
-        """The three-way rules for what has no entries."""
+    def _chosen(self, name: str, base: object, sides: Sequence[object]) -> object:
+        """The three-way rules for what has no entries; what was chosen for a part of it holds for all of it."""
         changed = [side for side in sides if not _same(side, base)]
         if not changed:
             return sides[0]
-        return changed[0] if all(_same(side, changed[0]) for side in changed) else sides[self._preferred]
+        if all(_same(side, changed[0]) for side in changed):
+            return changed[0]
+        parts = (side for part, side in self._by_name.items() if part == name or part.startswith(f"{name}/"))
+        side = next(parts, self._preferred)
+        return base if side < 0 else sides[side]
 
 
 def _container(node: object, name: str) -> _Container | None:

@@ -25,6 +25,9 @@ _BESIDE = {
 }
 """How our hook can run beside another one."""
 
+OCTOPUS = "theta"
+"""the strategy for merges of several branches"""
+
 
 class ForeignValue(Failure):
     """A key that theta needs holds a value that theta did not write."""
@@ -62,7 +65,17 @@ def pending(repository: Repository, scope: Scope, *, force: bool = False) -> dic
     for key, value in wanted.items():
         if key in held and held[key].value != value and not (force or drivers.is_ours(key, held[key].value)):
             raise ForeignValue(held[key], value)
-    return {key: value for key, value in wanted.items() if key not in held or held[key].value != value}
+    changes = {key: value for key, value in wanted.items() if key not in held or held[key].value != value}
+    return {**changes, **_octopus(repository)}
+
+
+def _octopus(repository: Repository) -> dict[str, str]:
+    """What makes `git merge A B` give all versions of a checkpoint to one strategy; git's own way cannot merge any.
+
+    Nothing where another way was chosen, or where git would not find the program.
+    """
+    usable = shutil.which(f"git-merge-{OCTOPUS}") and repository.config("pull.octopus") is None
+    return {"pull.octopus": OCTOPUS} if usable else {}
 
 
 def install(repository: Repository, scope: Scope, changes: dict[str, str]) -> str:
@@ -123,6 +136,8 @@ def uninstall(repository: Repository, scope: Scope) -> Removal:
         if held and all(drivers.is_ours(setting.key, setting.value) for setting in held):
             configuration.remove_section(repository, scope, section)
             removed.append(section)
+    if repository.finished("config", f"--{scope}", "--unset", "pull.octopus", f"^{OCTOPUS}$").returncode == 0:
+        removed.append("pull.octopus")
     if hooks.uninstall(repository, scope):
         removed.append("the pre-push hook")
     return Removal(tuple(removed), tuple(configuration.settings(repository, drivers.SECTIONS)))

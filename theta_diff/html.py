@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from html import escape
 
 from theta_checkpoint.manifest import quoted
+from theta_checkpoint.printable import printable
 from theta_diff.heatmap import HeatMap
 from theta_diff.heatmap import heat_maps
 from theta_diff.heatmap import level
@@ -25,7 +26,6 @@ from theta_diff.statistics import Statistics
 from theta_diff.tree import Branch
 from theta_diff.tree import branches
 from theta_diff.wording import percent
-from theta_diff.wording import printable
 from theta_diff.wording import value_text
 
 _WORDS = {"+": "added", "-": "removed", "~": "modified", ">": "renamed"}

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 
 from theta_checkpoint.manifest import quoted
+from theta_checkpoint.printable import printable
 from theta_diff.report import Report
 from theta_diff.rows import Row
 from theta_diff.rows import measures
 from theta_diff.rows import rows
 from theta_diff.rows import summed_up
-from theta_diff.wording import printable
 from theta_diff.wording import value_text
 
 _MANY = 20

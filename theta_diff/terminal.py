@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from theta_checkpoint.manifest import quoted
+from theta_checkpoint.printable import printable
 from theta_diff.colours import Palette
 from theta_diff.compare import ValueChange
 from theta_diff.folding import Fold
@@ -24,7 +25,6 @@ from theta_diff.rows import rows
 from theta_diff.rows import summed_up
 from theta_diff.tree import MODULE
 from theta_diff.tree import branches
-from theta_diff.wording import printable
 from theta_diff.wording import value_text
 
 _MIN_NAME, _MAX_NAME, _MAX_WHAT = 24, 72, 32

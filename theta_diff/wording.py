@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 
+from theta_checkpoint.printable import printable
 from theta_diff.compare import Comparison
 from theta_diff.compare import NamedTensor
 from theta_diff.compare import Pair
@@ -42,11 +43,6 @@ def amount(count: int) -> str:
 def span(low: str, high: str) -> str:
     """``0.8 % … 1.4 %``, or one of them where they are equal."""
     return low if low == high else f"{low} … {high}"
-
-
-def printable(text: str) -> str:
-    """The text with everything a terminal might obey written as an escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 
 def value_text(text: str) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import field
 
-from theta_checkpoint.failure import Failure
 from theta_checkpoint.manifest import is_manifest
 from theta_checkpoint.manifest import object_ids
 from theta_filter.clone import Clone
+from theta_store.remotes.download import downloaded
 
 
 @dataclass
@@ -22,29 +22,10 @@ class Downloads:
 
     def fetch(self, contents: Iterable[bytes]) -> None:
         """Fetch what these blobs name and the store lacks; a failure is told once and stops nothing."""
-        has = self.clone.store.objects.has
-        named = dict.fromkeys(oid for text in contents if is_manifest(text) for oid in object_ids(text))
-        lacking = [oid for oid in named if not has(oid)]
-        if not lacking or self.failed:
+        if self.failed:
             return
-        try:
-            why = self._failure(lacking)
-        except (Failure, OSError) as error:
-            why = str(error)
-        if why:
+        named = (oid for text in contents if is_manifest(text) for oid in object_ids(text))
+        if why := downloaded(named, self.clone.repository, self.clone.store.objects):
             self.failed = True
-            print(f"theta: {len(lacking)} objects are not here: {why}", file=sys.stderr)
+            print(f"theta: {why}", file=sys.stderr)
             print("theta: manifests are left in place of files; later, type: git theta pull", file=sys.stderr)
-
-    def _failure(self, lacking: list[str]) -> str | None:
-        from theta_store.remotes.chosen import default_remote
-        from theta_store.remotes.meter import Meter
-
-        remote = default_remote(self.clone.repository, self.clone.store.objects)
-        meter = Meter("fetching", sys.stderr)
-        failures = remote.fetch(lacking, meter)
-        meter.close()
-        if not failures:
-            return None
-        oid, reason = next(iter(failures.items()))
-        return f"{len(failures)} of them did not come from {remote.title} ({oid[:12]}: {reason})"

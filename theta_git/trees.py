@@ -43,6 +43,18 @@ def commit_entries(repository: Repository, revision: str) -> list[Entry]:
     return [Entry(path, oid) for (mode, _, oid), path in parted if mode in _REGULAR]
 
 
+def name_before(repository: Repository, before: str, after: str, path: str) -> str:
+    """What a file of the commit ``after`` is called in ``before``: another name if git sees that it was renamed."""
+    if repository.finished("cat-file", "-e", f"{before}:{path}").returncode == 0:
+        return path
+    listed = repository.output(
+        "diff-tree", "-r", "-z", "--no-commit-id", "--find-renames", "--diff-filter=R", "--name-status", before, after
+    )
+    fields = [os.fsdecode(field) for field in listed.split(b"\0")[:-1]]
+    renamed = dict(zip(fields[2::3], fields[1::3], strict=True))
+    return renamed.get(path, path)
+
+
 def reachable_blobs(repository: Repository) -> dict[str, str]:
     """Blob id to a path, for every blob that a ref, a reflog or an index still holds."""
     listed = repository.output(

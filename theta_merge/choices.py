@@ -72,6 +72,8 @@ def obstacle(choice: Choice, conflict: Decision) -> str | None:
         return "there is no common ancestor to go back to"
     if choice.strategy.selects:
         return None
+    if conflict.is_value:
+        return "a value is never averaged; take one side"
     states = [state for side in conflict.changed if (state := conflict.sides[side]) is not None]
     if len(states) < len(conflict.changed):
         gone = next(side_name(side) for side in conflict.changed if conflict.sides[side] is None)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -12,6 +14,7 @@ from theta_merge.sources import manifest_of
 from theta_merge.wishes import SIDES
 from theta_store.checkpoint import Checkpoint
 from theta_store.checkpoint import StoredCheckpoint
+from theta_store.remotes.download import downloaded
 from theta_store.store import Store
 
 PSEUDO_REFS = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REBASE_HEAD")
@@ -26,6 +29,11 @@ class BesideInCommits:
     """one per side, as far as they are known"""
     repository: Repository
     store: Store
+
+    def fetch(self, oids: Sequence[str]) -> None:
+        """Bring objects here, as far as the remote has them; a failure is told and stops nothing."""
+        if why := downloaded(oids, self.repository, self.store.objects):
+            print(f"theta: {self.path}: {why}", file=sys.stderr)
 
     def file(self, name: str, side: int) -> bytes | None:
         """See :meth:`Beside.file`."""

@@ -16,7 +16,7 @@ from dataclasses import field
 from pathlib import Path
 
 from theta_merge.choices import Choice
-from theta_merge.outcome import Open
+from theta_merge.decide import Open
 from theta_merge.outcome import Versions
 
 
@@ -35,12 +35,14 @@ class Conflicts:
         self, checkpoint: str, versions: Versions, still_open: Iterable[Open], choices: Mapping[str, Choice]
     ) -> None:
         """Record what is open and what was chosen; a record that cannot be written is no reason to stop."""
+        items = list(still_open)
+        names = {item.conflict.name for item in items}
         record = {
             "version": 1,
             "path": checkpoint,
             "roots": roots(versions),
-            "conflicts": [{**item.conflict.as_json(), "why": item.why} for item in still_open],
-            "choices": {name: choice.as_json() for name, choice in sorted(choices.items())},
+            "conflicts": [{**item.conflict.as_json(), "why": item.why} for item in items],
+            "choices": {name: choice.as_json() for name, choice in sorted(choices.items()) if name not in names},
         }
         path = self.path(checkpoint)
         with contextlib.suppress(OSError):

@@ -11,6 +11,7 @@ need no rules of their own. With two sides that reads::
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from theta_checkpoint.manifest import Tensor
 from theta_checkpoint.manifest import TiedTensor
 from theta_checkpoint.manifest import described
 
+BASE = -1
+"""stands for the common ancestor where a side's number stands for a side"""
 State = Tensor | TiedTensor | Value | None
 """What one version says of a name; None where it does not have it."""
 
@@ -44,6 +47,11 @@ class Decision:
         """The sides that differ from base."""
         return tuple(i for i, state in enumerate(self.sides) if state != self.base)
 
+    @property
+    def is_value(self) -> bool:
+        """Whether it is about a value, not a parameter group."""
+        return any(isinstance(state, Value) for state in (self.base, *self.sides))
+
     def as_json(self) -> dict[str, object]:
         """The decision as JSON writes it."""
         return {
@@ -53,6 +61,15 @@ class Decision:
             "base": _state_json(self.base),
             "sides": [_state_json(state) for state in self.sides],
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A name that is still a conflict."""
+
+    conflict: Decision
+    why: str | None = None
+    """why the choice made for it does not settle it; None where none was made"""
 
 
 def side_name(side: int) -> str:
@@ -136,13 +153,15 @@ def _state_json(state: State) -> object:
 
 
 def described_state(state: State) -> str:
-    """A version in a few words: ``F32[768,768]``, ``tied to wte.weight``, ``3``, ``absent``."""
+    """A version in a few words: ``F32[768,768]``, ``tied to wte.weight``, ``3``, ``list[624] blake3:c98ad7bc…``,
+    ``absent``.
+    """
     match state:
         case Tensor():
             return described(state)
         case TiedTensor():
             return f"{described(state)} tied to {state.owner}"
         case Value():
-            return state.text
+            return re.sub(r"(blake3:[0-9a-f]{8})[0-9a-f]+", r"\1…", state.text)
         case None:
             return "absent"

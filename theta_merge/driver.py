@@ -13,7 +13,6 @@ import traceback
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import replace
 from pathlib import Path
 
 from strategies.contract import MergeError
@@ -97,8 +96,8 @@ def merge(request: Request, repository: Repository) -> int:
         return CONFLICT
     wanted = wish(request.path, environment_with_side(os.environ, repository), repository)
     locate = BesideInCommits(request.path, side_commits(os.environ, repository), repository, store)
-    choices, wanted = _choices(request, versions, wanted, locate)
-    result = settled(versions, choices, store, preferred(wanted, versions), locate)
+    choices = _choices(request, versions, wanted, locate)
+    result = settled(versions, choices, store, preferred(wanted, versions), locate, locate.fetch)
     _write(request.ours, bytes(result.manifest))
     return _reported(request, versions, choices, result, repository)
 
@@ -119,24 +118,22 @@ def _versions(request: Request, store: Store) -> Versions | None:
     return Versions(base, (ours, theirs), skeletons_in(store))
 
 
-def _choices(
-    request: Request, versions: Versions, wanted: Wish, locate: BesideInCommits
-) -> tuple[dict[str, Choice], Wish]:
-    """What the wish settles; for the rest what was remembered, or what the user says. And the wish as it is then."""
+def _choices(request: Request, versions: Versions, wanted: Wish, locate: BesideInCommits) -> dict[str, Choice]:
+    """What the wish settles; for the rest what was remembered, or what the user says."""
     repository = locate.repository
     memory = Memory(repository.theta_dir / "resolutions.jsonl")
     before = memory.recalled(versions)
     applied = before if repository.config("theta.rerere") == "true" else {}
     choices = {**applied, **chosen(wanted, request.path, versions)}
     if request.internal or len(choices) == len(versions.conflicts):
-        return choices, wanted
+        return choices
     ours, theirs = request.labels
     title = f"{request.path} (ours: {ours}, theirs: {theirs})"
     session = asked(Question(title, versions, {**before, **choices}, locate), locate.store, os.environ)
     if session is None:
-        return choices, wanted
+        return choices
     memory.remember(versions, session.choices)
-    return session.choices, replace(wanted, values=session.values or wanted.values)
+    return session.choices
 
 
 def _reported(

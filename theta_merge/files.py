@@ -53,6 +53,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("-X", dest="options", metavar="OPTION=VALUE", action="append", default=[])
     parser.add_argument("--device", metavar="NAME", help="cpu, or cuda where torch has it; the same as -X device=NAME")
     parser.add_argument("--recipe", metavar="FILE", help="rules in TOML: which strategy for which groups")
+    parser.add_argument(
+        "--values", choices=("ours", "theirs"), help="whose values (epoch, ...) stand where both sides changed them"
+    )
     parser.add_argument("-n", "--dry-run", action="store_true", help="tell what would be done, write nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     return parser
@@ -62,7 +65,7 @@ def merge(args: argparse.Namespace) -> int:
     """Merge as the command line says; the exit code."""
     base, sides = _files(args.files)
     device = [f"device={args.device}"] if args.device else []
-    asked = given(args.strategy, [*args.options, *device], args.recipe)
+    asked = given(args.strategy, [*args.options, *device], args.recipe, args.values)
     if _computes(asked, len(sides)) and not args.dry_run:
         engine.start()
     with _opened([*sides, base]) as checkpoints, contextlib.ExitStack() as stack:

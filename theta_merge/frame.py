@@ -32,7 +32,7 @@ from theta_checkpoint.new_structure import CannotWrite
 from theta_checkpoint.new_tensors import NewTensors
 from theta_checkpoint.skeleton import Blanked
 from theta_checkpoint.skeleton import Segment
-from theta_merge.decide import decided_values
+from theta_merge.merged_values import MergedValues
 
 State = Tensor | TiedTensor | None
 Skeletons = Callable[[Manifest], bytes]
@@ -53,11 +53,16 @@ class Frame:
 
 
 def side_frame(
-    states: Iterable[State], sides: Sequence[Manifest], base: Manifest | None, preferred: int
+    states: Iterable[State],
+    values: Mapping[str, Value],
+    sides: Sequence[Manifest],
+    base: Manifest | None,
+    preferred: int,
 ) -> Frame | None:
-    """The file of a side whose groups and ties are the merged ones, whatever their values.
+    """The file of a side whose groups and ties are the merged ones.
 
-    Where several fit: the preferred one if it changed what is no tensor since base, else the first that did.
+    Where several fit: the one with most of the merged values, above all of those that are more than a text; then
+    the preferred one if it changed what is no tensor since base, else the first that did.
     """
     wanted = structure(states)
     fitting = [
@@ -67,9 +72,20 @@ def side_frame(
     ]
     if not fitting:
         return None
-    changed = [side for side in fitting if not base or sides[side].skeleton != base.skeleton]
-    best = preferred if preferred in (changed or fitting) else (changed or fitting)[0]
+
+    def rank(side: int) -> tuple[int, int, bool, bool]:
+        missing = lacking(values, sides[side].values)
+        hidden = sum(name in values and " blake3:" in values[name].text for name in missing)
+        unchanged = base is not None and sides[side].skeleton == base.skeleton
+        return hidden, len(missing), unchanged, side != preferred
+
+    best = min(fitting, key=rank)
     return Frame(sides[best], best)
+
+
+def lacking(wanted: Mapping[str, Value], found: Mapping[str, Value]) -> list[str]:
+    """The names of values that are not what they should be."""
+    return sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
 
 
 def structure(states: Iterable[State]) -> set[object]:
@@ -83,12 +99,13 @@ def structure(states: Iterable[State]) -> set[object]:
 
 def new_frame(
     states: Mapping[str, State],
+    values: MergedValues,
     sides: Sequence[Manifest],
     base: Manifest | None,
     preferred: int,
     skeletons: Skeletons | None = None,
 ) -> Frame:
-    """A new file, of the preferred side's format, with these groups and ties and the merged values.
+    """A new file, of the preferred side's format, with these groups and ties, and the merged values as far as can be.
 
     Raises :class:`CannotWrite` where no file can be exactly that.
     """
@@ -98,13 +115,13 @@ def new_frame(
     if sides[preferred].format in PYTORCH:
         pickles = [_pickle(side, skeletons) for side in (base, *sides)]
         if None in pickles:
-            segments = pytorch_zip.named(groups, ties, merged_values(base, sides, preferred))
+            segments = pytorch_zip.named(groups, ties, values.wanted.values())
         else:
             tensors = NewTensors(groups, ties)
-            segments = pytorch_zip.written(groups, merged(pickles[0], pickles[1:], tensors, preferred))
+            segments = pytorch_zip.written(groups, merged(pickles[0], pickles[1:], tensors, preferred, values.chosen))
     elif sides[preferred].format == safetensors.NAME:
         groups = [replace(group, strides=None) for group in groups]
-        segments = safetensors.written(groups, ties, merged_values(base, sides, preferred))
+        segments = safetensors.written(groups, ties, values.wanted.values())
     else:
         raise CannotWrite(f"no new file of format {sides[preferred].format} can be written")
     segments = skeleton.normal(segments)
@@ -145,16 +162,6 @@ def _checked_manifest(segments: list[Segment], groups: Sequence[Tensor], ties: S
         skeleton=blake3(skeleton.encoded(segments)).hexdigest(),
         recipes={},
     )
-
-
-def merged_values(base: Manifest | None, sides: Sequence[Manifest], preferred: int) -> list[Value]:
-    """The values by the three-way rules; the preferred side's where several changed them."""
-    found = []
-    for decision in decided_values(base, sides):
-        value = decision.sides[preferred if decision.side is None else decision.side]
-        if isinstance(value, Value):
-            found.append(value)
-    return found
 
 
 def _check_owners(ties: Sequence[TiedTensor], groups: Sequence[Tensor], sides: Sequence[Manifest]) -> None:

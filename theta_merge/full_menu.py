@@ -143,7 +143,6 @@ def _browsing(screen: Screen, key: str) -> Screen:
         "a": lambda: screen.choosing(everything=True),
         "/": lambda: screen.in_mode(Mode.FILTER, screen.pattern),
         "k": screen.with_kind,
-        "v": screen.with_values,
         "o": screen.reopened,
         "u": screen.undone,
         "r": screen.redone,

@@ -55,15 +55,16 @@ def _text(strategy: str, options: Mapping[str, object]) -> str:
 
 
 def origins(merged: Manifest, versions: Versions, noted: Mapping[str, str]) -> list[Origin]:
-    """Where each group came from: what was noted, else what its digest tells."""
-    return [Origin(decision.name, _origin(decision, merged, noted)) for decision in versions.decisions]
+    """Where each group and value came from: what was noted, else what its digest tells."""
+    decisions = (*versions.decisions, *versions.value_decisions)
+    return [Origin(decision.name, _origin(decision, merged, noted)) for decision in decisions]
 
 
 def _origin(decision: Decision, merged: Manifest, noted: Mapping[str, str]) -> str:
     name = decision.name
-    if decision.side is None and name in noted:
+    if decision.side is None and name in noted and not decision.is_value:
         return noted[name]
-    result = merged.groups.get(name) or merged.aliases.get(name)
+    result = merged.groups.get(name) or merged.aliases.get(name) or merged.values.get(name)
     if decision.kind == "unchanged" and _same(result, decision.sides[0]):
         return "unchanged"
     for side, state in enumerate(decision.sides):

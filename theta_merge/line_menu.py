@@ -11,11 +11,13 @@ from pathlib import Path
 from strategies.contract import MergeError
 from strategies.contract import Strategy
 from strategies.registry import strategy
+from theta_checkpoint.printable import printable
 from theta_merge.choices import choice
 from theta_merge.choices import options_of
 from theta_merge.decide import Decision
 from theta_merge.facts import Facts
 from theta_merge.recipe import written
+from theta_merge.report import counted
 from theta_merge.report import what_happened
 from theta_merge.session import Session
 from theta_merge.session import strategies_for
@@ -52,7 +54,7 @@ class LineMenu:
 
     def run(self) -> Session:
         """Ask until everything is settled, skipped or the user quits; the session as it is then."""
-        self.terminal.say(f"{self.title}: {len(self.session.conflicts)} parameter groups in conflict")
+        self.terminal.say(f"{self.title}: {counted(self.session.conflicts)} in conflict")
         try:
             self._confirm()
             while conflict := self._next():
@@ -67,7 +69,7 @@ class LineMenu:
         if not self.session.steps:
             return
         for name, one in self.session.choices.items():
-            self.terminal.say(f"  {name}: {one}")
+            self.terminal.say(printable(f"  {name}: {one}"))
         answer = self.terminal.ask("these were settled so before; take it again? [Y/n] > ")
         if answer is None:
             raise _Quit
@@ -80,7 +82,8 @@ class LineMenu:
     def _ask(self, conflict: Decision) -> None:
         fitting = strategies_for([conflict])
         number = 1 + [one.name for one in self.session.conflicts].index(conflict.name)
-        self.terminal.say(f"\n[{number}/{len(self.session.conflicts)}] {conflict.name}: {what_happened(conflict)}")
+        head = f"[{number}/{len(self.session.conflicts)}] {conflict.name}: {what_happened(conflict)}"
+        self.terminal.say(f"\n{printable(head)}")
         if text := self.facts[conflict.name].text:
             self.terminal.say(f"      {text}")
         self._list(fitting, SHOWN)
@@ -90,7 +93,7 @@ class LineMenu:
         try:
             self._do(line, conflict, fitting)
         except (MergeError, OSError, ValueError) as error:
-            self.terminal.say(f"  {error}")
+            self.terminal.say(f"  {printable(str(error))}")
 
     def _list(self, fitting: Sequence[Strategy], count: int) -> None:
         for index, one in enumerate(fitting[:count], start=1):
@@ -130,7 +133,9 @@ class LineMenu:
             self.session = self.session.choose([conflict.name], one)
         else:
             self.session = self.session.choose_matching(pattern, one)
-            self.terminal.say(f"  {one} for {len(self.session.steps[-1].names)} groups")
+            settled = self.session.steps[-1].names
+            told = counted([conflict for conflict in self.session.conflicts if conflict.name in settled])
+            self.terminal.say(f"  {one} for {told}")
 
 
 def _named(text: str, fitting: Sequence[Strategy]) -> str:

@@ -30,8 +30,8 @@ class Memory:
         """What settled these very conflicts before."""
         known = self._known()
         found: dict[str, Choice] = {}
-        for decision in versions.decisions:
-            saved = known.get(_key(decision)) if decision.side is None else None
+        for decision in versions.conflicts:
+            saved = known.get(_key(decision))
             if saved:
                 options = saved.get("options")
                 given = options if isinstance(options, dict) else {}
@@ -43,8 +43,8 @@ class Memory:
         """Add what settled these conflicts; a file that cannot be written is no reason to stop."""
         known = self._known()
         lines = []
-        for decision in versions.decisions:
-            if decision.side is None and decision.name in choices:
+        for decision in versions.conflicts:
+            if decision.name in choices:
                 fresh = choices[decision.name].as_json()
                 if known.get(_key(decision)) != fresh:
                     lines.append(json.dumps({"key": _key(decision), **fresh}) + "\n")
@@ -68,6 +68,7 @@ class Memory:
 
 
 def _key(decision: Decision) -> str:
-    """What names a conflict: its versions, whatever the group and the file are called."""
+    """What names a conflict: its versions, whatever the group and the file are called; a value's name counts too."""
     facts = decision.as_json()
-    return blake3(json.dumps([facts["base"], facts["sides"]]).encode()).hexdigest()
+    named = [decision.name] if decision.is_value else []
+    return blake3(json.dumps([facts["base"], facts["sides"], *named]).encode()).hexdigest()

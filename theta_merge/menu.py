@@ -20,6 +20,8 @@ from theta_store.objects import ObjectStore
 from theta_store.sketches import Sketch
 from theta_store.store import Store
 
+_WELCOME = "say what shall stand: Enter for the line under the cursor, a for all of them"
+
 
 @dataclass(frozen=True)
 class Question:
@@ -39,7 +41,7 @@ def asked(question: Question, store: Store, environment: Mapping[str, str]) -> S
     with terminal(environment) as found:
         if found is None:
             return None
-        conflicts = [decision for decision in question.versions.decisions if decision.side is None]
+        conflicts = question.versions.conflicts
         session = resumed(conflicts, question.choices)
         known = sketches_of(question.versions, store.objects)
         told = {conflict.name: facts(conflict, known) for conflict in conflicts}
@@ -48,7 +50,7 @@ def asked(question: Question, store: Store, environment: Mapping[str, str]) -> S
         from theta_merge.full_menu import FullMenu
 
         preview = Previewer(question.versions, known, store, question.locate)
-        message = "settled as before; change what you like, q takes it" if session.steps else ""
+        message = "settled as before; change what you like, q takes it" if session.steps else _WELCOME
         return FullMenu(Screen(question.title, session, told, message=message), preview).run(found, environment)
 
 

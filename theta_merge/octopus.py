@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -98,15 +99,20 @@ class Octopus:
         if len(choices) < len(versions.conflicts):
             session = asked(Question(path, versions, choices, locate), self.store, self.environment)
             choices = session.choices if session else choices
-        result = settled(versions, choices, self.store, preferred(wanted, versions), locate)
+        result = settled(versions, choices, self.store, preferred(wanted, versions), locate, locate.fetch)
         told = list(conflict_report(path, result, len(versions.decisions)))
         if result.open:
-            raise CannotMergeTrees(
-                "\n".join([*told[:-1], "conflicts between several branches at once: give a strategy"])
-            )
+            raise CannotMergeTrees("\n".join([*told[:-1], self._way_out()]))
         content = bytes(result.manifest)
         remember(content, choices, self.repository)
         return content, told
+
+    def _way_out(self) -> str:
+        """What to type, since the index cannot hold conflicts of more than two sides."""
+        branches = " ".join(shlex.quote(self.environment.get(f"GITHEAD_{c}", c[:12])) for c in self.commits[1:])
+        return (
+            f"nothing was merged; begin again with: git merge --strategy NAME {branches}  (list: git theta strategies)"
+        )
 
     def _manifest(self, commit: str, path: str) -> Manifest | None:
         return manifest_of(self.repository.blob(f"{commit}:{path}") or b"", self.store)
@@ -132,14 +138,16 @@ class Octopus:
 
 
 def _keeping_ours(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment in which git merges checkpoints by keeping ours, without a word."""
+    """An environment in which git merges checkpoints by keeping ours, without a word.
+
+    It moves no files into folders that a branch renamed: git's own octopus would not.
+    """
     count = int(environment.get("GIT_CONFIG_COUNT") or 0)
-    return {
-        **environment,
-        "GIT_CONFIG_COUNT": str(count + 1),
-        f"GIT_CONFIG_KEY_{count}": "merge.theta.driver",
-        f"GIT_CONFIG_VALUE_{count}": "true",
-    }
+    settings = {"merge.theta.driver": "true", "merge.directoryRenames": "false"}
+    more = {"GIT_CONFIG_COUNT": str(count + len(settings))}
+    for number, (key, value) in enumerate(settings.items(), start=count):
+        more |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return {**environment, **more}
 
 
 def _refuse_conflicts(merged: MergedTree, remote: str) -> None:

@@ -20,19 +20,21 @@ from theta_merge.adapters import paired
 from theta_merge.choices import Choice
 from theta_merge.choices import obstacle
 from theta_merge.choices import resized_side
+from theta_merge.decide import BASE as BASE
 from theta_merge.decide import Decision
+from theta_merge.decide import Open
 from theta_merge.decide import decided_groups
 from theta_merge.decide import decided_values
-from theta_merge.decide import described_state
 from theta_merge.decide import side_name
 from theta_merge.frame import Frame
 from theta_merge.frame import Skeletons
+from theta_merge.frame import lacking
 from theta_merge.frame import new_frame
 from theta_merge.frame import side_frame
 from theta_merge.frame import structure
-
-BASE = -1
-"""stands for the common ancestor where a side's number stands for a side"""
+from theta_merge.merged_values import MergedValues
+from theta_merge.merged_values import given_up
+from theta_merge.merged_values import merged_values
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,15 @@ class Versions:
         """What the three-way rules say of every parameter group."""
         return decided_groups(self.base, self.sides)
 
-    @property
-    def conflicts(self) -> list[str]:
-        """The names that the three-way rules leave open."""
-        return [decision.name for decision in self.decisions if decision.side is None]
+    @cached_property
+    def value_decisions(self) -> list[Decision]:
+        """What they say of every value."""
+        return decided_values(self.base, self.sides)
+
+    @cached_property
+    def conflicts(self) -> list[Decision]:
+        """What they leave open: parameter groups, then values."""
+        return [decision for decision in (*self.decisions, *self.value_decisions) if decision.side is None]
 
     def state(self, version: int, name: str) -> Tensor | TiedTensor | None:
         """What a version says of a name, ties as ties."""
@@ -81,15 +88,6 @@ class Computed:
     """name, dtype, shape and strides of the result; its digest is not known yet"""
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
-    """A name that is still a conflict."""
-
-    conflict: Decision
-    why: str | None = None
-    """why the choice made for it does not settle it; None where none was made"""
-
-
 @dataclass(frozen=True)
 class Outcome:
     """Everything that can be said of a merge before a value is read."""
@@ -101,7 +99,7 @@ class Outcome:
     open: tuple[Open, ...]
     """conflicts that remain; :attr:`groups` has ours for them"""
     notes: tuple[str, ...] = field(default=())
-    """what the user should know: values that do not follow the three-way rules"""
+    """what the user should know: values that gave way"""
 
     @property
     def computed(self) -> list[Computed]:
@@ -117,12 +115,15 @@ def sides_of(group: Computed) -> tuple[int, ...]:
 
 
 def outcome(
-    versions: Versions, choices: Mapping[str, Choice], preferred: int = 0, refused: Mapping[str, str] | None = None
+    versions: Versions,
+    choices: Mapping[str, Choice],
+    preferred: int | None = None,
+    refused: Mapping[str, str] | None = None,
 ) -> Outcome:
-    """What the merge gives when conflicts are settled by ``choices`` (by group name).
+    """What the merge gives when conflicts are settled by ``choices`` (by name).
 
-    ``preferred`` is the side whose values (epoch, ...) stand where several sides changed them; ``refused`` says
-    why a choice turned out not to settle its group.
+    ``preferred`` is the side whose file and values stand where that is not decided otherwise, if one was named;
+    ``refused`` says why a choice turned out not to settle its group.
     """
     choices = paired(versions.decisions, choices)
     groups: dict[str, Taken | Computed] = {}
@@ -133,31 +134,44 @@ def outcome(
         groups[decision.name] = settled
         if decision.side is None and (why or decision.name not in choices):
             still_open.append(Open(decision, why))
-    frame, misfits = _framed(groups, versions, preferred)
+    values = merged_values(versions.value_decisions, choices, preferred)
+    frame, misfits, why = _framed(groups, values, versions, preferred or 0)
     still_open = sorted({item.conflict.name: item for item in (*misfits, *still_open)}.values(), key=_name)
+    lost = lacking(values.wanted, frame.manifest.values)
+    whose = side_name((preferred or 0) if frame.side is None else frame.side)
+    stuck, notes = given_up(versions.value_decisions, lost, whose, why, preferred)
+    open_values = {item.conflict.name: item for item in (*values.open, *stuck)}.values()
     return Outcome(
         versions,
         _restrided(groups, frame.manifest),
         frame,
-        tuple(still_open),
-        tuple(_notes(versions, frame, preferred)),
+        (*still_open, *sorted(open_values, key=_name)),
+        (*values.notes, *notes),
     )
 
 
-def _framed(groups: dict[str, Taken | Computed], versions: Versions, preferred: int) -> tuple[Frame, list[Open]]:
-    """The file for the merged groups. Where there is none, ``groups`` gets the structure of ours, and what has to
-    stay a conflict for it is told.
+def _framed(
+    groups: dict[str, Taken | Computed], values: MergedValues, versions: Versions, preferred: int
+) -> tuple[Frame, list[Open], str]:
+    """The file for the merged groups and values, and why it may lack some of these.
+
+    Where there is none, ``groups`` gets the structure of ours, and what has to stay a conflict for it is told.
     """
     base, sides = versions.base, versions.sides
     states = {name: group.state for name, group in groups.items()}
-    frame = side_frame(states.values(), sides, base, preferred)
-    if frame:
-        return frame, []
+    own = side_frame(states.values(), values.wanted, sides, base, preferred)
+    if own and not lacking(values.wanted, own.manifest.values):
+        return own, [], ""
     try:
-        return new_frame(states, sides, base, preferred, versions.skeletons), []
+        side = preferred if own is None or own.side is None else own.side
+        new = new_frame(states, values, sides, base, side, versions.skeletons)
     except CannotWrite as error:
-        misfits = list(_kept_in_ours(groups, versions, str(error)))
-        return Frame(sides[0], 0), misfits
+        if own:
+            return own, [], str(error)
+        return Frame(sides[0], 0), list(_kept_in_ours(groups, versions, str(error))), str(error)
+    odd = lacking(values.wanted, new.manifest.values)
+    why = f"{odd[0]}: it goes together with others" if odd else ""
+    return (own if odd and own else new), [], why
 
 
 def _name(item: Open) -> str:
@@ -229,19 +243,3 @@ def _restrided(groups: Mapping[str, Taken | Computed], frame: Manifest) -> dict[
             )
         placed[name] = group
     return placed
-
-
-def _notes(versions: Versions, frame: Frame, preferred: int) -> Iterable[str]:
-    """Where the values of the result are not what the three-way rules say."""
-    stands = frame.manifest.values
-    followed = side_name(preferred if frame.side is None else frame.side)
-    for decision in decided_values(versions.base, versions.sides):
-        states = (decision.base, *decision.sides)
-        wanted = None if decision.side is None else decision.sides[decision.side]
-        if decision.side is not None and wanted == stands.get(decision.name):
-            continue
-        listed = ", ".join(
-            f"{label} {described_state(state)}"
-            for label, state in zip(("base", *map(side_name, range(len(versions.sides)))), states, strict=True)
-        )
-        yield f"value {decision.name}: {listed}; it follows {followed}"

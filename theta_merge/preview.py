@@ -35,6 +35,8 @@ class Previewer:
 
     def __call__(self, conflict: Decision, choice: Choice) -> str:
         """``≈ 2 % from base, ≈ 1.4 % from ours, ...``; raises what computing raises."""
+        if conflict.is_value:
+            return "a value is taken as it is"
         wanted = outcome(self.versions, {conflict.name: choice})
         group = wanted.groups[conflict.name]
         if isinstance(group, Computed):

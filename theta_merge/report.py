@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
+from collections.abc import Collection
 from collections.abc import Iterator
 
+from theta_checkpoint.printable import printable
 from theta_merge.decide import Decision
+from theta_merge.decide import Open
 from theta_merge.decide import described_state
 from theta_merge.decide import side_name
+from theta_merge.merged_values import sides_text
 from theta_merge.outcome import BASE
 from theta_merge.outcome import Computed
-from theta_merge.outcome import Open
 from theta_merge.outcome import Outcome
 from theta_merge.settle import Settled
 
@@ -22,11 +25,11 @@ LISTED = 10
 def conflict_report(path: str, result: Settled, total: int) -> Iterator[str]:
     """One line per fact about a merged checkpoint: values that gave way, open conflicts, what to type."""
     for note in result.notes:
-        yield f"{path}: {note}"
+        yield f"{path}: {printable(note)}"
     if not result.open:
         return
-    groups = "parameter group" if total == 1 else "parameter groups"
-    yield f"{path}: {len(result.open)} of {total} {groups} in conflict; ours kept for them, all else is merged"
+    found = counted([item.conflict for item in result.open], total)
+    yield f"{path}: {found} in conflict; ours kept for them, all else is merged"
     for item in result.open[:LISTED]:
         yield f"    {described_conflict(item)}"
     if len(result.open) > LISTED:
@@ -34,15 +37,26 @@ def conflict_report(path: str, result: Settled, total: int) -> Iterator[str]:
     yield f"resolve with: git theta resolve {shlex.quote(path)} --strategy NAME  (list: git theta strategies)"
 
 
+def counted(conflicts: Collection[Decision], total: int | None = None) -> str:
+    """``2 of 8 parameter groups and 1 value``, as far as there are any; ``total`` are the groups of the checkpoint."""
+    values = sum(conflict.is_value for conflict in conflicts)
+    groups = len(conflicts) - values
+    share = f"{groups} of {total}" if total is not None else str(groups)
+    counts = [f"{share} parameter group{'' if (total or groups) == 1 else 's'}"] if groups or not values else []
+    return " and ".join([*counts, *([f"{values} value{'' if values == 1 else 's'}"] if values else [])])
+
+
 def described_conflict(item: Open) -> str:
     """One conflict in one line."""
     conflict = item.conflict
     why = f" ({item.why})" if item.why else ""
-    return f"{conflict.name}: {what_happened(conflict)}{why}"
+    return printable(f"{conflict.name}: {what_happened(conflict)}{why}")
 
 
 def what_happened(conflict: Decision) -> str:
     """What each side did: ``both changed F32[2,3]``, or side by side where they did different things."""
+    if conflict.is_value:
+        return f"a value: {sides_text(conflict)}"
     states = dict.fromkeys(described_state(conflict.sides[side]) for side in conflict.changed)
     if conflict.kind == "changed-deleted":
         deleted = next(side for side in conflict.changed if conflict.sides[side] is None)
@@ -61,7 +75,9 @@ def outcome_summary(wanted: Outcome) -> str:
     counts = Counter(_origin(wanted, decision) for decision in wanted.versions.decisions)
     total = sum(counts.values())
     parts = ", ".join(f"{count} {origin}" for origin, count in counts.most_common())
-    return f"{total} parameter group{'' if total == 1 else 's'}: {parts}"
+    values = sum(item.conflict.is_value for item in wanted.open)
+    more = f"; {values} value{'' if values == 1 else 's'} in conflict" if values else ""
+    return f"{total} parameter group{'' if total == 1 else 's'}: {parts}{more}"
 
 
 def _origin(wanted: Outcome, decision: Decision) -> str:
@@ -81,6 +97,7 @@ def outcome_json(wanted: Outcome) -> dict[str, object]:
         "groups": [
             {**decision.as_json(), "result": _origin(wanted, decision)} for decision in wanted.versions.decisions
         ],
+        "values": [decision.as_json() for decision in wanted.versions.value_decisions],
         "file": "new" if wanted.frame.side is None else side_name(wanted.frame.side),
         "notes": list(wanted.notes),
         "conflicts": [

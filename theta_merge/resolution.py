@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping
-from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
-from dataclasses import replace
 
 from strategies.contract import MergeError
 from theta_checkpoint.failure import Failure
@@ -116,8 +114,8 @@ class Resolver:
         """Settle what the request covers; once nothing is open, index and working tree hold the result."""
         versions = self.versions(one)
         locate = BesideInCommits(one.path, side_commits(self.environment, self.repository), self.repository, self.store)
-        choices, wanted = self._choices(one, versions, request, locate)
-        result = settled(versions, choices, self.store, preferred(wanted, versions), locate)
+        choices = self._choices(one, versions, request, locate)
+        result = settled(versions, choices, self.store, preferred(request.wish, versions), locate, locate.fetch)
         Memory(self.repository.theta_dir / "resolutions.jsonl").remember(versions, choices)
         if result.open:
             self.conflicts.write(one.path, versions, result.open, choices)
@@ -134,9 +132,7 @@ class Resolver:
         self.repository.output("checkout-index", "-f", "-u", "--", one.path)
         self.conflicts.remove(one.path)
 
-    def _choices(
-        self, one: Unmerged, versions: Versions, request: Request, locate: Beside
-    ) -> tuple[dict[str, Choice], Wish]:
+    def _choices(self, one: Unmerged, versions: Versions, request: Request, locate: Beside) -> dict[str, Choice]:
         """Choices made before, those of the request, and those of the menu.
 
         A request settles what is still open; one with a pattern also changes what was chosen before.
@@ -144,11 +140,11 @@ class Resolver:
         earlier, fresh = self.earlier(one.path, versions), _within(request, one.path, versions)
         choices = {**fresh, **earlier} if request.match is None else {**earlier, **fresh}
         if not request.interactive:
-            return choices, request.wish
+            return choices
         session = asked(Question(one.path, versions, choices, locate), self.store, self.environment)
         if session is None:
             raise CannotResolve("there is no terminal to ask on; give --strategy NAME")
-        return session.choices, replace(request.wish, values=session.values or request.wish.values)
+        return session.choices
 
     def earlier(self, path: str, versions: Versions) -> dict[str, Choice]:
         """Choices that were made for the same conflict before."""
@@ -162,7 +158,7 @@ class Resolver:
                 found[name] = choice(str(saved["strategy"]), options if isinstance(options, dict) else {}, 2)
             except (MergeError, KeyError):
                 continue
-        return {name: one for name, one in found.items() if name in versions.conflicts}
+        return {name: found[name] for name in (conflict.name for conflict in versions.conflicts) if name in found}
 
 
 def _within(request: Request, path: str, versions: Versions) -> dict[str, Choice]:
@@ -172,7 +168,7 @@ def _within(request: Request, path: str, versions: Versions) -> dict[str, Choice
         return choices
     found = {name: one for name, one in choices.items() if matches(name, request.match)}
     if choices and not found:
-        names: Sequence[str] = versions.conflicts
+        names = [conflict.name for conflict in versions.conflicts]
         raise MergeError(f"no conflict matches {request.match!r}; they are: {', '.join(names[:5])}")
     return found
 

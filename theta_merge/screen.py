@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dataclasses import replace
 from enum import Enum
 from functools import cached_property
+from typing import Any
 
 from strategies.contract import MergeError
 from strategies.contract import Strategy
@@ -17,13 +18,14 @@ from theta_merge.choices import options_of
 from theta_merge.decide import Decision
 from theta_merge.facts import Facts
 from theta_merge.recipe import matches
+from theta_merge.report import counted
 from theta_merge.session import Session
 from theta_merge.session import strategies_for
 from theta_merge.tree import Row
 from theta_merge.tree import rows
 
-KINDS = (None, "both-changed", "both-added", "changed-deleted", "open")
-"""what the kind filter goes through; ``open`` shows what is not settled yet"""
+KINDS = (None, "open", "both-changed", "both-added", "changed-deleted", "values")
+"""what the kind filter goes through; ``open`` shows what is not settled yet, ``values`` what is no tensor"""
 
 
 class Mode(Enum):
@@ -106,13 +108,22 @@ class Screen:
     def _is_kind(self, conflict: Decision) -> bool:
         if self.kind == "open":
             return conflict.name not in self.settled
+        if self.kind == "values":
+            return conflict.is_value
         return self.kind in (None, conflict.kind)
 
     def moved(self, step: int) -> Screen:
         """With the cursor, or what is picked, ``step`` lines further."""
         if self.mode is Mode.CHOOSE:
-            return replace(self, picked=_within(self.picked + step, len(self.offered)), message="")
-        return replace(self, cursor=_within(self.cursor + step, len(self.rows)), message="")
+            return self._kept(picked=_within(self.picked + step, len(self.offered)), message="")
+        return self._kept(cursor=_within(self.cursor + step, len(self.rows)), message="")
+
+    def _kept(self, **changes: Any) -> Screen:
+        """With changes on which nothing depends that takes long to find out: of 20,000 groups, most of it is kept."""
+        found = replace(self, **changes)
+        kept = {"conflicts", "settled", "shown", "rows", *(("targets", "offered") if "cursor" not in changes else ())}
+        vars(found).update({name: value for name, value in vars(self).items() if name in kept})
+        return found
 
     def with_folded(self, fold: bool) -> Screen:
         """With the module under the cursor folded or unfolded; a group folds the module it is in."""
@@ -128,19 +139,13 @@ class Screen:
         """With the next kind of conflict shown."""
         return replace(self, kind=KINDS[(KINDS.index(self.kind) + 1) % len(KINDS)], cursor=0, message="")
 
-    def with_values(self) -> Screen:
-        """With the other side's values standing where both changed them."""
-        side = "ours" if self.session.values == "theirs" else "theirs"
-        told = f"where both sides changed a value (epoch, ...), that of {side} stands"
-        return replace(self, session=replace(self.session, values=side), message=told)
-
     def in_mode(self, mode: Mode, text: str = "") -> Screen:
         """With the keys meaning something else."""
         return replace(self, mode=mode, text=text, message="")
 
     def told(self, message: str) -> Screen:
         """With a message."""
-        return replace(self, message=message)
+        return self._kept(message=message)
 
     def typed(self, text: str) -> Screen:
         """With another text in the input line; a filter takes effect at once."""
@@ -162,7 +167,9 @@ class Screen:
         session = self.session.choose(names, one, self._glob())
         count = len(session.steps[-1].names)
         left = f", {len(names) - count} it does not fit" if count < len(names) else ""
-        told = f"{one} for {count} group{'' if count == 1 else 's'}{left}"
+        told = f"{one} for {counted([self.conflicts[name] for name in session.steps[-1].names])}{left}"
+        if not session.open:
+            told += "; all is settled: q goes on"
         return replace(self, session=session, mode=Mode.BROWSE, text="", everything=False, message=told)
 
     def choice(self) -> Choice:

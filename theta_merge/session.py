@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
+from functools import cached_property
 
 from strategies.contract import MergeError
 from strategies.contract import Strategy
@@ -44,15 +46,13 @@ class Session:
     steps: tuple[Step, ...] = ()
     undone: tuple[Step, ...] = ()
     """what redo brings back, the next one last"""
-    values: str | None = None
-    """``ours`` or ``theirs``: whose values stand where both sides changed them"""
 
     @property
     def sides(self) -> int:
         """How many versions are merged."""
         return len(self.conflicts[0].sides) if self.conflicts else 2
 
-    @property
+    @cached_property
     def choices(self) -> dict[str, Choice]:
         """The choice that stands for each settled group."""
         found: dict[str, Choice | None] = {}
@@ -60,7 +60,7 @@ class Session:
             found.update(dict.fromkeys(step.names, step.choice))
         return {name: one for name, one in found.items() if one}
 
-    @property
+    @cached_property
     def open(self) -> list[Decision]:
         """The conflicts without a choice."""
         settled = self.choices
@@ -118,28 +118,32 @@ class Session:
 def resumed(conflicts: Sequence[Decision], choices: Mapping[str, Choice]) -> Session:
     """A session that goes on where an earlier one ended."""
     session = Session(tuple(conflicts))
-    known = {conflict.name for conflict in conflicts}
+    names: dict[str, list[str]] = {}
     for name, one in choices.items():
-        if name in known:
-            session = session.choose([name], one)
+        names.setdefault(str(one), []).append(name)
+    for chosen in names.values():
+        with contextlib.suppress(MergeError):
+            session = session.choose(chosen, choices[chosen[0]])
     return session
 
 
 def strategies_for(conflicts: Sequence[Decision]) -> list[Strategy]:
     """The built-in strategies that can settle each of these conflicts with their default options.
 
-    One that merges products is offered where there are factors; for other groups it is another strategy's twin.
+    Values among parameter groups do not count: a strategy for the groups leaves them as they are. One that merges
+    products is offered where there are factors; for other groups it is another strategy's twin.
     """
     sides = len(conflicts[0].sides) if conflicts else 2
+    asked = [conflict for conflict in conflicts if not conflict.is_value] or conflicts
     found = []
     for strategy in built_in_strategies():
         try:
             one = choice(strategy.name, {}, sides)
         except MergeError:
             continue
-        if strategy.products and not any(is_factor(conflict.name, one) for conflict in conflicts):
+        if strategy.products and not any(is_factor(conflict.name, one) for conflict in asked):
             continue
-        if all(_obstacle(one, conflict) is None for conflict in conflicts):
+        if all(_obstacle(one, conflict) is None for conflict in asked):
             found.append(strategy)
     return found
 

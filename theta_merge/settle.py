@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from strategies.contract import CannotMerge
 from theta_checkpoint import skeleton
@@ -16,9 +19,11 @@ from theta_checkpoint.manifest import Recipe
 from theta_checkpoint.manifest import Tensor
 from theta_merge.adapters import both_factors
 from theta_merge.choices import Choice
+from theta_merge.decide import Open
 from theta_merge.engine import computer
+from theta_merge.fetching import Fetch
+from theta_merge.fetching import objects_to_read
 from theta_merge.outcome import Computed
-from theta_merge.outcome import Open
 from theta_merge.outcome import Outcome
 from theta_merge.outcome import Taken
 from theta_merge.outcome import Versions
@@ -30,9 +35,12 @@ from theta_merge.side_data import lacking
 from theta_merge.side_data import side_data
 from theta_merge.storage_order import storage_axes
 from theta_merge.untied import Untied
+from theta_store import bases
 from theta_store import sketches
 from theta_store import values
+from theta_store.bases import Base
 from theta_store.chains import needed
+from theta_store.chains import restorable
 from theta_store.chains import shallowest
 from theta_store.checkpoint import Checkpoint
 from theta_store.checkpoint import StoredCheckpoint
@@ -50,6 +58,14 @@ from theta_store.store import Store
 _NOTHING = Nothing()
 
 
+if TYPE_CHECKING:
+    from theta_merge.compute import Computer
+
+
+def _nowhere(oids: Sequence[str]) -> None:
+    """Where there is nothing to fetch from."""
+
+
 @dataclass(frozen=True)
 class Settled:
     """A merge that is done: always a valid manifest, and what is still a conflict in it."""
@@ -63,15 +79,18 @@ def settled(
     versions: Versions,
     choices: Mapping[str, Choice],
     store: Store,
-    preferred: int = 0,
+    preferred: int | None = None,
     locate: Beside = _NOTHING,
+    fetch: Fetch = _nowhere,
 ) -> Settled:
     """The merge under these choices, its new values stored; a group that cannot be computed stays ours and open.
 
-    Only conflicting groups are read. The result does not depend on the number of threads. ``locate`` finds side
-    data; raises :class:`theta_merge.side_data.NoSideData` where there is none, before any value is read.
+    Only conflicting groups are read; what is not here of them is fetched first, all at once. The result does not
+    depend on the number of threads. ``locate`` finds side data; raises
+    :class:`theta_merge.side_data.NoSideData` where there is none, before any value is read.
     """
     wanted = outcome(versions, choices, preferred)
+    fetch(objects_to_read(wanted))
     with side_data((group.choice for group in wanted.computed), len(versions.sides), locate) as data:
         unfit = {group.state.name: why for group in wanted.computed if (why := lacking(group, data))}
         wanted = outcome(versions, choices, preferred, unfit)
@@ -100,9 +119,13 @@ def _computed(
     checkpoints = [readable(version, store) if version else None for version in versions]
     engine = computer(checkpoints, data, locate).surveyed(wanted.computed)
 
+    ours = wanted.versions.sides[0]
+    here = restorable(ours.recipes, store.objects)
+
     def one(group: Computed) -> Intake | str:
+        base = next(iter(bases.versions(group.state, ours, here)), None)
         try:
-            return taken_in(engine.chunks(group), group.state.dtype, store.objects)
+            return _taken_in(engine, group, base, store)
         except (CannotMerge, MissingObject, CorruptObject) as error:
             name = group.state.name
             return str(error).removeprefix(f"group {name!r}: ").removeprefix(f"group {name}: ")
@@ -114,18 +137,28 @@ def _computed(
     return made, refused, tuple(engine.cautions.notes())
 
 
-def _stored(wanted: Outcome, made: Mapping[str, Intake], store: Store) -> Settled:
+def _taken_in(engine: Computer, group: Computed, base: Base | None, store: Store) -> Intake:
+    """A computed group in the store, leaning on ours where that makes it smaller, as `git add` would have it."""
+    if base:
+        with contextlib.suppress(MissingObject, CorruptObject):
+            return taken_in(engine.chunks(group), group.state.dtype, store.objects, base)
+    return taken_in(engine.chunks(group), group.state.dtype, store.objects)
+
+
+def _stored(wanted: Outcome, computed: Mapping[str, Intake], store: Store) -> Settled:
     """The manifest of an outcome whose computed groups are stored."""
-    new = {**made, **_reordered(wanted, store)}
+    new = {**computed, **_reordered(wanted, store)}
     frame = wanted.frame.manifest
     groups = {name: replace(tensor, digest=_digest(wanted.groups[name], new)) for name, tensor in frame.groups.items()}
     digests = {*(tensor.digest for tensor in groups.values()), frame.skeleton}
     fresh = {intake.digest: intake for intake in new.values()}
-    recipes = _recipes(wanted, digests, [*(one.recipe for one in fresh.values()), *_skeleton_recipe(wanted, store)])
+    made = [*(one.recipe for one in fresh.values()), *_skeleton_recipe(wanted, store)]
+    known = _known(wanted, made)
+    recipes = needed(known, digests)
     rows = _rows(wanted, digests, fresh, store)
     manifest = replace(frame, groups=groups, recipes=recipes, sketches=store.objects.write(rows) if rows else None)
     store.registry.remember(
-        recipes=[intake.recipe for intake in fresh.values()],
+        recipes=needed(known, fresh).values(),
         sketches=[(intake.digest, intake.sketch) for intake in fresh.values()],
     )
     same = next((side for side in wanted.versions.sides if side.root == manifest.root), manifest)
@@ -166,11 +199,11 @@ def _skeleton_recipe(wanted: Outcome, store: Store) -> list[Recipe]:
     return [stored(pieces, "U8", store.objects)]
 
 
-def _recipes(wanted: Outcome, digests: Iterable[str], fresh: Iterable[Recipe]) -> dict[str, Recipe]:
-    """How to restore every digest, and every base that an incremental encoding leans on."""
+def _known(wanted: Outcome, made: Iterable[Recipe]) -> dict[str, Recipe]:
+    """How to restore every digest. What a version has already stays as it is: so nothing leans in circles."""
     versions = (wanted.versions.base, *wanted.versions.sides)
-    known = shallowest(*(version.recipes for version in versions if version), {r.digest: r for r in fresh})
-    return needed(known, digests)
+    known = shallowest(*(version.recipes for version in versions if version))
+    return {**{recipe.digest: recipe for recipe in made}, **known}
 
 
 def _rows(wanted: Outcome, digests: set[str], fresh: Mapping[str, Intake], store: Store) -> bytes:

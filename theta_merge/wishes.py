@@ -41,7 +41,7 @@ class Wish:
     """``ours`` or ``theirs``: whose values (epoch, ...) stand where both sides changed them"""
 
     def __bool__(self) -> bool:
-        return bool(self.default or self.recipe.rules)
+        return bool(self.default or self.recipe.rules or self.values)
 
 
 def given(name: str | None, options: Sequence[str], recipe: str | None, values: str | None = None) -> Wish:
@@ -72,10 +72,14 @@ def wish(path: str, environment: Mapping[str, str], repository: Repository) -> W
 
 def chosen(wish: Wish, path: str, versions: Versions) -> dict[str, Choice]:
     """The choice for each conflict that the wish covers; everything is checked, no value is read."""
-    names = [decision.name for decision in versions.decisions]
-    choices = wish.recipe.choices(path, names, versions.conflicts, len(versions.sides))
+    names = [decision.name for decision in (*versions.decisions, *versions.value_decisions)]
+    conflicts = [conflict.name for conflict in versions.conflicts]
+    found = wish.recipe.choices(path, names, conflicts, len(versions.sides))
+    if wish.values:
+        side = choice(f"take-{wish.values}", {}, len(versions.sides))
+        found = {**{conflict.name: side for conflict in versions.conflicts if conflict.is_value}, **found}
     default = default_choice(_for_side_data(wish, path), versions)
-    return {**dict.fromkeys(versions.conflicts, default), **choices} if default else choices
+    return {**dict.fromkeys(conflicts, default), **found} if default else found
 
 
 def _for_side_data(wish: Wish, path: str) -> Wish:
@@ -87,11 +91,14 @@ def _for_side_data(wish: Wish, path: str) -> Wish:
     return replace(wish, default=Wanted("average", weights))
 
 
-def preferred(wish: Wish, versions: Versions) -> int:
-    """The side whose values stand where several changed them: as said, or that of a default that takes a side."""
+def preferred(wish: Wish, versions: Versions) -> int | None:
+    """The side whose values stand where several changed them: as said, or that of a default that takes a side.
+
+    None where nobody named one.
+    """
     default = default_choice(wish, versions)
     side = wish.values or (default.strategy.selects if default else None)
-    return len(versions.sides) - 1 if side == "theirs" else 0
+    return {"ours": 0, "theirs": len(versions.sides) - 1}.get(str(side))
 
 
 def default_choice(wish: Wish, versions: Versions) -> Choice | None:

@@ -69,7 +69,7 @@ def merge(base: object, ours: object, theirs: object, without: str = "", preferr
     ties = [part for _, part in sorted(parts.items()) if isinstance(part, Alias)]
     pickles = [side.pickle for side in sides]
     before = ABSENT if base is None else Version(base).pickle
-    tree = merged(before, pickles, NewTensors(groups, ties), preferred)
+    tree = merged(before, pickles, NewTensors(groups, ties), preferred, {})
     held = {
         name: side.content(part)
         for side in reversed(sides)

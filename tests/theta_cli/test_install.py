@@ -100,6 +100,17 @@ def test_uninstall_tells_what_becomes_of_files_that_are_still_tracked(
     assert "type: git theta export" in told
 
 
+def test_merges_of_several_branches_are_ours_unless_another_way_was_chosen(empty_repo: Path, git: Git) -> None:
+    git("config", "pull.octopus", "octopus")
+    run("install", [])
+    assert git("config", "pull.octopus") == "octopus\n"
+    run("uninstall", [])
+    assert git("config", "pull.octopus") == "octopus\n"
+    git("config", "--unset", "pull.octopus")
+    run("install", [])
+    assert git("config", "pull.octopus") == "theta\n"
+
+
 def test_uninstalling_twice_is_no_error(empty_repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("uninstall", []) == 0
     assert capsys.readouterr().out == "nothing to remove (local)\n"

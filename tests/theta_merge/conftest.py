@@ -49,6 +49,11 @@ def run() -> Run:
     return command
 
 
+def theta(run: Run, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """``git theta ARGUMENTS``."""
+    return run(sys.executable, "-E", "-P", "-m", "theta_cli.main", *arguments)
+
+
 @pytest.fixture
 def merge_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder on PATH with the ``git-merge-NAME`` programs that an installation provides."""

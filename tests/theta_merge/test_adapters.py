@@ -154,6 +154,12 @@ def test_a_pair_that_cannot_be_computed_stays_ours_as_a_pair(tmp_path: Path) -> 
         manifests.append(captured(source, identified(source), store))
     base, ours, theirs = manifests
     versions = Versions(base, (ours, theirs))
-    result = settled(versions, dict.fromkeys(versions.conflicts, choice("lora", {}, 2)), store, 0, BesideEverySide())
+    result = settled(
+        versions,
+        dict.fromkeys((conflict.name for conflict in versions.conflicts), choice("lora", {}, 2)),
+        store,
+        0,
+        BesideEverySide(),
+    )
     assert {item.conflict.name: item.why for item in result.open} == dict.fromkeys((A, B), "holds NaN or infinity")
     assert result.manifest.groups == ours.groups

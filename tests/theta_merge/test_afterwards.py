@@ -52,6 +52,16 @@ def test_a_merge_can_be_explained(forked: Path, git: Git, run: Run, capsys: pyte
     ]
 
 
+def test_a_merge_of_a_renamed_checkpoint_can_be_explained(
+    forked: Path, git: Git, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git("mv", MODEL, "renamed.safetensors")
+    git("commit", "-qm", "rename")
+    run("git", "merge", "--no-edit", "side", env={"GIT_THETA_STRATEGY": "take-theirs"})
+    assert called(explain, "HEAD", "renamed.safetensors") == 0
+    assert capsys.readouterr().out.splitlines()[:3] == ["a  take-theirs", "b  from ours", "c  from theirs"]
+
+
 def test_a_resolved_merge_can_be_explained(
     forked: Path, git: Git, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -42,7 +42,7 @@ def test_numbers_names_and_options() -> None:
 def test_the_same_for_all_that_match() -> None:
     settled, shown = conversation("average for enc.*", "quit")
     assert settled == {"enc.a": "average", "enc.b": "average"}
-    assert "average for 2 groups" in shown
+    assert "average for 2 parameter groups" in shown
 
 
 def test_mistakes_are_told_and_asked_again() -> None:

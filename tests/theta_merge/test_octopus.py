@@ -53,9 +53,41 @@ def test_pull_octopus_names_the_default(three: Path, git: Git) -> None:
 def test_conflicts_that_nothing_settles_end_the_merge(three: Path, git: Git, run: Run) -> None:
     done = run("git", "merge", "-s", "theta", "side", "third")
     assert done.returncode == 2
-    assert "give a strategy" in done.stderr
+    assert "begin again with: git merge --strategy NAME side third" in done.stderr
     assert load(MODEL) == OURS
     assert git("status", "--porcelain") == ""
+
+
+def test_ordinary_files_are_merged_as_git_s_own_octopus_merges_them(empty_repo: Path, git: Git) -> None:
+    """Renames, deletions, modes and new files, and a folder that one branch renames while another adds to it."""
+
+    def commit(branch: str, files: dict[str, str], gone: tuple[str, ...] = ()) -> None:
+        git("switch", "-qc", branch, "main") if branch != "main" else None
+        for name in gone:
+            git("rm", "-q", name)
+        for name, content in files.items():
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            Path(name).write_text(content)
+        git("add", ".")
+        git("commit", "-qm", branch)
+
+    lines = "".join(f"line {number}\n" for number in range(30))
+    commit("main", {"text": lines, "old/a": lines * 2, "old/b": lines * 3, "gone": "gone\n"})
+    commit(
+        "one",
+        {"text": lines.replace("line 2\n", "LINE 2\n"), "new/a": lines * 2, "new/b": lines * 3},
+        ("old/a", "old/b"),
+    )
+    commit("two", {"text": lines.replace("line 27\n", "LINE 27\n"), "old/c": "added\n"}, ("gone",))
+    git("switch", "-q", "main")
+    commit("main", {"text": lines.replace("line 14\n", "LINE 14\n")})
+    trees = []
+    for strategy in ("octopus", "theta"):
+        git("merge", "--no-edit", "-s", strategy, "one", "two")
+        trees.append(git("rev-parse", "HEAD^{tree}"))
+        assert git("status", "--porcelain") == ""
+        git("reset", "-q", "--hard", "HEAD~1")
+    assert trees[0] == trees[1]
 
 
 def test_conflicts_in_ordinary_files_end_the_merge(three: Path, git: Git, run: Run) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +19,8 @@ from tests.theta_merge.conftest import THEIRS
 from tests.theta_merge.conftest import Run
 from tests.theta_merge.conftest import load
 from tests.theta_merge.conftest import save
+from tests.theta_merge.conftest import theta
+from tests.theta_merge.terminals import running
 from theta_cli import drivers
 from theta_cli import installation
 from theta_git.configuration import Scope
@@ -269,5 +273,86 @@ class TestWithoutATerminal:
         assert load(MODEL) == THEIRS_WINS
 
 
-def theta(run: Run, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return run(sys.executable, "-E", "-P", "-m", "theta_cli.main", *arguments)
+LATER = {**OURS, "a": 5.0}
+OPERATIONS = {
+    "merge": ("true", "git merge --no-edit side", THEIRS_WINS),
+    "merge --no-commit": ("true", "git merge --no-commit side", THEIRS_WINS),
+    "merge --squash": ("true", "git merge --squash side", THEIRS_WINS),
+    "pull": ("true", "git pull --no-rebase --no-edit . side", THEIRS_WINS),
+    "rebase": ("true", "git rebase side", OURS_WINS),
+    "rebase -i": ("true", "git -c sequence.editor=true rebase -i --no-ff side", OURS_WINS),
+    "rebase --rebase-merges": ("true", "git rebase --rebase-merges side", OURS_WINS),
+    "rebase --onto": ("true", "git rebase --onto side main~1 main", OURS_WINS),
+    "cherry-pick of a range": ("true", "git cherry-pick main~1..side", THEIRS_WINS),
+    "revert": ("git commit -qam later", "git revert --no-edit HEAD~1", {"a": 0.0, "b": 0.0, "c": 0.0, "d": 0.0}),
+    "stash pop": ("git stash -q; git checkout -q side", "git stash pop", {**THEIRS, "a": 5.0}),
+    "stash apply": ("git stash -q; git checkout -q side", "git stash apply", {**THEIRS, "a": 5.0}),
+    "am -3": ("git format-patch -q --binary -1 side", "git am -3 0001-theirs.patch", THEIRS_WINS),
+    "checkout -m": ("true", "git checkout -q -m side", {**THEIRS, "a": 5.0}),
+}
+"""what is done before, the operation itself, and what the checkpoint holds once theirs was taken"""
+DIRTY = ("revert", "stash pop", "stash apply", "checkout -m")
+"""operations that begin with a change that is not committed"""
+
+
+@pytest.fixture(params=OPERATIONS)
+def operation(request: pytest.FixtureRequest, forked: Path, run: Run) -> tuple[str, str]:
+    """The name and command of an operation that is about to find a conflict in group a."""
+    before, command, _ = OPERATIONS[request.param]
+    if request.param in DIRTY:
+        save(MODEL, LATER)
+    assert run("sh", "-c", before).returncode == 0
+    return request.param, command
+
+
+def test_an_operation_asks_at_a_terminal(operation: tuple[str, str]) -> None:
+    name, command = operation
+    with running(*command.split(), term="dumb") as terminal:
+        assert "a: both changed F32[4,3]" in terminal.until("quit, ? >")
+        terminal.press("take-theirs\n")
+        terminal.until("1 / 1 settled")
+        assert terminal.code() == 0
+    assert load(MODEL) == OPERATIONS[name][2]
+
+
+def test_an_operation_stops_without_one_and_is_resolved(operation: tuple[str, str], git: Git, run: Run) -> None:
+    name, command = operation
+    done = run(*command.split())
+    assert "1 of 4 parameter groups in conflict" in done.stderr + done.stdout
+    assert f"git theta resolve {MODEL} --strategy NAME" in done.stderr + done.stdout
+    assert git("ls-files", "-u", MODEL) != ""
+    assert theta(run, "resolve", "-s", "take-theirs").returncode == 0
+    assert load(MODEL) == OPERATIONS[name][2]
+    assert git("ls-files", "-u") == ""
+
+
+@pytest.mark.usefixtures("merge_programs")
+def test_several_branches_ask_at_a_terminal(forked: Path, git: Git) -> None:
+    git("switch", "-qc", "third", "main~1")
+    save(MODEL, {**BASE, "a": 8.0})
+    git("commit", "-qam", "third")
+    git("switch", "-q", "main")
+    with running("git", "-c", "pull.octopus=theta", "merge", "--no-edit", "side", "third", term="dumb") as terminal:
+        terminal.until("quit, ? >")
+        terminal.press("average\n")
+        assert terminal.code() == 0
+    assert load(MODEL) == {"a": 4.0, "b": 1.0, "c": 4.0, "d": 0.0}
+
+
+def test_killed_at_any_point_a_merge_can_be_aborted(forked: Path, git: Git, run: Run) -> None:
+    """However far it came, what was there before is there again, and the merge can be done then."""
+    environment = {**os.environ, "GIT_THETA_STRATEGY": "average"}
+    for wait in (0.02, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2):
+        with subprocess.Popen(["git", "merge", "--no-edit", "side"], env=environment, start_new_session=True) as merge:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                merge.wait(wait)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(merge.pid, signal.SIGKILL)
+        (forked / ".git/index.lock").unlink(missing_ok=True)
+        if (forked / ".git/MERGE_HEAD").exists():
+            git("merge", "--abort")
+        git("reset", "-q", "--hard", "main@{0}" if git("log", "-1", "--format=%s") == "ours\n" else "HEAD~1")
+        assert load(MODEL) == OURS
+        assert clean(git)
+    git("merge", "--no-edit", "-X", "theirs", "side")
+    assert load(MODEL) == THEIRS_WINS

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence
+
+import pytest
 
 from tests.theta_merge.manifests import manifest
 from tests.theta_merge.manifests import tensor
@@ -18,7 +21,7 @@ def settled_by(
     strategy: str, found: Versions, options: Mapping[str, object] | None = None, preferred: int = 0
 ) -> Outcome:
     one = choice(strategy, options or {}, len(found.sides))
-    return outcome(found, dict.fromkeys(found.conflicts, one), preferred)
+    return outcome(found, dict.fromkeys((conflict.name for conflict in found.conflicts), one), preferred)
 
 
 def whys(found: Outcome) -> dict[str, str | None]:
@@ -118,12 +121,77 @@ def test_where_no_new_file_can_be_written_ours_is_kept_and_the_rest_stays_open()
     assert "a safetensors file cannot tie it to a" in str(whys(found)["c"])
 
 
-def test_values_that_give_way_are_noted() -> None:
-    base, ours, theirs = (manifest({}, values={"epoch": epoch}, skeleton=str(epoch)) for epoch in (3, 4, 5))
+X = "__metadata__/x"
+ARRAYS = [f"numpy.core.multiarray._reconstruct blake3:{digit * 64}" for digit in "012"]
+
+
+def with_value(*texts: str) -> Versions:
+    return versions(*(manifest({"w": "0"}, values={X: text}, skeleton=text) for text in texts))
+
+
+@pytest.mark.parametrize("texts", [('"3"', '"4"', '"5"'), ARRAYS])
+def test_a_value_that_both_sides_changed_is_a_conflict(texts: Sequence[str]) -> None:
+    found = outcome(with_value(*texts), {})
+    assert [item.conflict.name for item in found.open] == [X]
+    assert found.frame.manifest.values[X].text == texts[1]
+
+
+def test_a_value_follows_the_side_that_was_chosen() -> None:
+    for name, text in (("take-ours", "4"), ("take-theirs", "5"), ("take-base", "3")):
+        found = outcome(with_value('"3"', '"4"', '"5"'), {X: choice(name, {}, 2)})
+        assert found.frame.manifest.values[X].text == f'"{text}"'
+        assert (found.open, found.notes) == ((), ())
+
+
+def test_a_strategy_for_groups_leaves_plain_values_as_they_are_and_says_so() -> None:
+    found = outcome(with_value("3", "4", "5"), {X: choice("average", {}, 2)})
+    assert found.notes == (f"value {X}: base 3, ours 4, theirs 5; that of ours stands",)
+    assert not found.open
+
+
+def test_an_array_among_the_values_is_never_dropped_unasked() -> None:
+    found = outcome(with_value(*ARRAYS), {X: choice("average", {}, 2)})
+    assert whys(found) == {X: "a value is never averaged; take one side"}
+    assert not outcome(with_value(*ARRAYS), {X: choice("average", {}, 2)}, preferred=1).open
+
+
+def test_values_of_both_sides_go_into_one_file() -> None:
+    base, ours, theirs = (
+        manifest({"w": "0"}, values={X: f'"{epoch}"', "__metadata__/lr": f'"{lr}"'}, skeleton=f"{epoch} {lr}")
+        for epoch, lr in ((3, 0.1), (4, 0.1), (3, 0.2))
+    )
     found = outcome(versions(base, ours, theirs), {})
-    assert found.notes == ("value epoch: base 3, ours 4, theirs 5; it follows ours",)
+    assert found.frame.side is None
+    assert {name: value.text for name, value in found.frame.manifest.values.items()} == {
+        X: '"4"',
+        "__metadata__/lr": '"0.2"',
+    }
+    assert not found.open
 
 
-def test_values_that_merge_are_not_noted() -> None:
-    base, theirs = (manifest({}, values={"epoch": epoch}, skeleton=str(epoch)) for epoch in (3, 5))
-    assert outcome(versions(base, base, theirs), {}).notes == ()
+def test_plain_values_that_no_file_has_both_of_give_way_with_a_note() -> None:
+    base, ours, theirs = (
+        manifest({}, values={"epoch": epoch, "lr": lr}, skeleton=f"{epoch} {lr}")
+        for epoch, lr in ((3, 0.1), (4, 0.1), (3, 0.2))
+    )
+    (note,) = outcome(versions(base, ours, theirs), {}).notes
+    assert note.startswith("value lr: base 0.1, ours 0.1, theirs 0.2; it follows ours (")
+
+
+def test_the_file_of_the_side_that_changed_an_array_is_used_before_others() -> None:
+    base, ours, theirs = (
+        manifest({}, values={"epoch": epoch, "x": ARRAYS[array]}, skeleton=f"{epoch} {array}")
+        for epoch, array in ((3, 0), (4, 0), (3, 1))
+    )
+    found = outcome(versions(base, ours, theirs), {})
+    assert found.frame.side == 1
+    assert found.notes[0].startswith("value epoch: base 3, ours 4, theirs 3; it follows theirs (")
+
+
+def test_two_arrays_that_no_file_has_both_of_are_a_conflict_with_a_way_out() -> None:
+    base, ours, theirs = (
+        manifest({}, values={"x": ARRAYS[x], "y": ARRAYS[y]}, skeleton=f"{x} {y}") for x, y in ((0, 0), (1, 0), (0, 1))
+    )
+    found = outcome(versions(base, ours, theirs), {})
+    assert str(whys(found)["y"]).endswith("take all values of one side: git theta resolve PATH --values ours|theirs")
+    assert not outcome(versions(base, ours, theirs), {}, preferred=0).open

@@ -8,6 +8,7 @@ import pytest
 
 from strategies.contract import MergeError
 from tests.theta_merge.manifests import manifest
+from tests.theta_merge.manifests import versions
 from theta_merge.decide import decided_groups
 from theta_merge.facts import Facts
 from theta_merge.full_menu import after
@@ -49,14 +50,15 @@ def test_the_tree_shows_what_each_side_did(screen: Screen) -> None:
     drawn = shown(screen)
     assert "0 / 4 settled" in drawn
     assert ">· - enc." in drawn
-    assert "F32[2,3]  ≈ 2.1 %  ≈ 40 %  cos 0.31" in drawn
+    assert "F32[2,3]  ≈ 2.1 %  ≈ 40 %    0.31" in drawn
+    assert "ours  theirs  cosine" in drawn
     assert "ours changed it, theirs deleted it" in drawn
 
 
 def test_a_module_is_settled_at_once(screen: Screen) -> None:
     screen = pressed(screen, ENTER, "down", ENTER)
     assert settled(screen) == {"enc.0.w": "take-theirs", "enc.1.w": "take-theirs"}
-    assert "take-theirs for 2 groups" in shown(screen)
+    assert "take-theirs for 2 parameter groups" in shown(screen)
     assert " ✓ - enc." in shown(pressed(screen, "down"))
     assert "→ take-theirs" in shown(screen)
 
@@ -82,10 +84,10 @@ def test_all_that_a_filter_shows_is_settled_at_once(screen: Screen) -> None:
 
 
 def test_the_kind_of_conflict_filters(screen: Screen) -> None:
-    assert pressed(screen, "k").shown == ["enc.0.w", "enc.1.w", "head"]
-    assert pressed(screen, "k", "k", "k").shown == ["gone"]
-    chosen = pressed(screen, ENTER, ENTER, "k", "k", "k", "k")
-    assert chosen.shown == ["gone", "head"]
+    assert pressed(screen, ENTER, ENTER, "k").shown == ["gone", "head"]
+    assert pressed(screen, "k", "k").shown == ["enc.0.w", "enc.1.w", "head"]
+    assert pressed(screen, "k", "k", "k", "k").shown == ["gone"]
+    assert pressed(screen, "k", "k", "k", "k", "k").shown == []
 
 
 def test_nothing_shown_is_nothing_to_choose(screen: Screen) -> None:
@@ -109,9 +111,14 @@ def test_undo_redo_and_reopen(screen: Screen) -> None:
         pressed(screen, "u")
 
 
-def test_whose_values_stand(screen: Screen) -> None:
-    assert pressed(screen, "v").session.values == "theirs"
-    assert pressed(screen, "v", "v").session.values == "ours"
+def test_values_are_conflicts_of_their_own() -> None:
+    found = versions(*(manifest({"w": epoch}, values={"epoch": epoch}) for epoch in ("3", "4", "5")))
+    screen = Screen("m.pt", Session(tuple(found.conflicts)), {"w": Facts((0.1, 0.1)), "epoch": Facts((None, None))})
+    assert "a value: base 3, ours 4, theirs 5" in shown(screen)
+    everything = pressed(screen, "a", *["down"] * 3, ENTER)
+    assert settled(everything) == {"w": "average"}
+    assert "1 it does not fit" in shown(everything)
+    assert settled(pressed(screen, ENTER, "down", ENTER)) == {"epoch": "take-theirs"}
 
 
 def test_folding(screen: Screen) -> None:

@@ -27,6 +27,10 @@ NAMES = ("big", "small", "scalar", "empty")
 SHAPES = {"big": (600, 301), "small": (7,), "scalar": (), "empty": (0, 4)}
 
 
+def names(versions: Versions) -> list[str]:
+    return [conflict.name for conflict in versions.conflicts]
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store.at(tmp_path / "theta")
@@ -35,6 +39,10 @@ def store(tmp_path: Path) -> Store:
 def checkpoint(seed: int, store: Store, dtype: type[numpy.floating[Any]] = numpy.float32) -> Manifest:
     random = numpy.random.default_rng(seed)
     arrays = {name: numpy.asarray(random.standard_normal(SHAPES[name]), dtype) for name in NAMES}
+    return stored(arrays, store)
+
+
+def stored(arrays: dict[str, Any], store: Store) -> Manifest:
     source = BytesSource(save(arrays))
     return captured(source, identified(source), store)
 
@@ -43,7 +51,7 @@ def merged(store: Store, strategy: str = "average") -> Manifest:
     base, *sides = (checkpoint(seed, store) for seed in range(3))
     versions = Versions(base, tuple(sides))
     one = choice(strategy, {}, 2)
-    result = settle.settled(versions, dict.fromkeys(versions.conflicts, one), store)
+    result = settle.settled(versions, dict.fromkeys(names(versions), one), store)
     assert not result.open
     return result.manifest
 
@@ -68,11 +76,42 @@ def test_the_merged_manifest_is_complete_and_has_its_sketches(store: Store) -> N
     assert norm == pytest.approx(numpy.linalg.norm(wanted), rel=1e-5)
 
 
+def test_merged_groups_lean_on_ours_where_that_makes_them_smaller(store: Store) -> None:
+    generator = numpy.random.default_rng(0)
+    start = generator.standard_normal((200, 300), numpy.float32)
+    near = [start + generator.standard_normal((200, 300), numpy.float32) * 1e-5 for _ in range(2)]
+    base, ours, theirs = (stored({"w": array}, store) for array in (start, *near))
+    versions = Versions(base, (ours, theirs))
+    found = settle.settled(versions, {"w": choice("average", {}, 2)}, store).manifest
+    recipe = found.recipes[found.groups["w"].digest]
+    assert recipe.base == ours.groups["w"].digest
+    assert recipe.base in found.recipes
+    numpy.testing.assert_allclose(
+        array(StoredCheckpoint(found, store.objects), "w"), (near[0] + near[1]) / 2, rtol=1e-5
+    )
+    far = stored({"w": generator.standard_normal((200, 300), numpy.float32)}, store)
+    found = settle.settled(Versions(base, (ours, far)), {"w": choice("average", {}, 2)}, store).manifest
+    assert found.recipes[found.groups["w"].digest].base is None
+
+
+def test_what_is_not_here_is_fetched_at_once_and_nothing_else(store: Store) -> None:
+    base, ours, theirs = (checkpoint(seed, store) for seed in range(3))
+    fetched: list[str] = []
+    versions = Versions(base, (ours, replace(theirs, groups={**theirs.groups, "big": base.groups["big"]})))
+    choices = dict.fromkeys(names(versions), choice("average", {}, 2))
+    settle.settled(versions, choices, store, fetch=fetched.extend)
+    read = [
+        manifest.recipes[manifest.groups[name].digest] for manifest in (ours, theirs) for name in ("small", "scalar")
+    ]
+    assert set(fetched) >= {oid for recipe in read for oid in recipe.oids}
+    assert not set(fetched) & set(ours.recipes[ours.groups["big"].digest].oids)
+
+
 def test_a_merge_that_gives_ours_is_ours_to_the_letter(store: Store) -> None:
     base, ours, theirs = (checkpoint(seed, store) for seed in range(3))
     versions = Versions(base, (ours, theirs))
     one = choice("take-ours", {}, 2)
-    assert settle.settled(versions, dict.fromkeys(versions.conflicts, one), store).manifest is ours
+    assert settle.settled(versions, dict.fromkeys(names(versions), one), store).manifest is ours
 
 
 def test_only_groups_in_conflict_are_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +126,7 @@ def test_only_groups_in_conflict_are_read(store: Store, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(StoredCheckpoint, "chunks", chunks)
     versions = Versions(base, (ours, quiet))
-    settle.settled(versions, dict.fromkeys(versions.conflicts, choice("average", {}, 2)), store)
+    settle.settled(versions, dict.fromkeys(names(versions), choice("average", {}, 2)), store)
     assert set(read) == {"small", "scalar"}
 
 
@@ -106,7 +145,7 @@ def test_values_of_base_that_do_not_matter_are_not_read(
     roots = []
     for place in (Store.at(tmp_path / "elsewhere"), store):
         versions = Versions(checkpoint(0, place, dtype), (ours, theirs))
-        result = settle.settled(versions, dict.fromkeys(versions.conflicts, choice(strategy, {}, 2)), store)
+        result = settle.settled(versions, dict.fromkeys(names(versions), choice(strategy, {}, 2)), store)
         assert not result.open
         roots.append(result.manifest.root)
     assert roots[0] == roots[1]
@@ -118,6 +157,6 @@ def test_values_of_base_that_matter_and_are_missing_leave_the_conflict_open(
 ) -> None:
     base = checkpoint(0, Store.at(tmp_path / "elsewhere"))
     versions = Versions(base, (checkpoint(1, store), checkpoint(2, store)))
-    choices = dict.fromkeys(versions.conflicts, choice(strategy, options, 2))
+    choices = dict.fromkeys(names(versions), choice(strategy, options, 2))
     found = settle.settled(versions, choices, store)
-    assert {item.conflict.name for item in found.open} == set(versions.conflicts)
+    assert {item.conflict.name for item in found.open} == set(names(versions))

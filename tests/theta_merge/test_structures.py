@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 import torch
+from safetensors import safe_open
 
 from tests.conftest import Git
 from tests.theta_merge.conftest import BASE
@@ -16,13 +19,14 @@ from tests.theta_merge.conftest import THEIRS
 from tests.theta_merge.conftest import Run
 from tests.theta_merge.conftest import load
 from tests.theta_merge.conftest import save
+from tests.theta_merge.conftest import theta
 
 
-def fork(git: Git, base: Any, ours: Any, theirs: Any, path: str = "m.pt") -> None:
+def fork(git: Git, base: Any, ours: Any, theirs: Any, path: str = "m.pt", legacy: bool = False) -> None:
     """Three versions of a PyTorch checkpoint on main and side."""
     for branch, state in (("main", base), ("side", theirs), ("main", ours)):
         git("switch", "-qc" if state is theirs else "-q", branch) if state is not base else None
-        torch.save(state, path)
+        torch.save(state, path, _use_new_zipfile_serialization=not legacy)
         git("add", ".")
         git("commit", "-qm", branch, "--allow-empty")
 
@@ -190,13 +194,70 @@ def test_the_common_rows_of_a_grown_vocabulary(repo: Path, git: Git, run: Run) -
     assert found.equal(torch.cat([base + 2, torch.full((2, 3), 9.0)]))
 
 
-@pytest.mark.parametrize(("values", "epoch"), [(None, 4), ("theirs", 5)])
-def test_values_that_both_sides_changed(repo: Path, git: Git, run: Run, values: str | None, epoch: int) -> None:
+@pytest.mark.parametrize("legacy", [False, True])
+def test_values_that_one_side_changed_each_are_merged(repo: Path, git: Git, legacy: bool) -> None:
+    def state(epoch: int, lr: float, note: str) -> dict[str, object]:
+        state = {0: {"step": epoch * 10, "avg": torch.ones(2)}}
+        groups = [{"lr": lr, "betas": (0.9, 0.99), "nesterov": True}]
+        return {"w": torch.ones(2), "epoch": epoch, "note": note, "opt": {"state": state, "param_groups": groups}}
+
+    versions = (state(3, 0.1, "a"), state(300000, 0.1, "a"), state(3, 0.02, "a longer note"))
+    fork(git, *versions, legacy=legacy)
+    found = merged(git)
+    assert (found["epoch"], found["note"]) == (300000, "a longer note")
+    assert found["opt"]["param_groups"] == [{"lr": 0.02, "betas": (0.9, 0.99), "nesterov": True}]
+    assert found["opt"]["state"][0]["step"] == 3000000
+    if not legacy:
+        assert zipfile.ZipFile("m.pt").testzip() is None
+
+
+def test_metadata_that_one_side_changed_each_is_merged(repo: Path, git: Git) -> None:
+    versions = ({"epoch": "3", "lr": "1"}, {"epoch": "4", "lr": "1", "ours": "x"}, {"epoch": "3", "lr": "2"})
+    for branch, metadata in zip(("main", "side", "main"), (versions[0], versions[2], versions[1]), strict=True):
+        git("switch", "-qc" if branch == "side" else "-q", branch) if metadata is not versions[0] else None
+        save(MODEL, OURS, metadata)
+        git("add", ".")
+        git("commit", "-qm", branch)
+    git("merge", "--no-edit", "side")
+    with safe_open(MODEL, "numpy") as file:
+        assert file.metadata() == {"epoch": "4", "lr": "2", "ours": "x"}
+    assert load(MODEL) == OURS
+
+
+@pytest.mark.parametrize(("values", "epoch"), [("ours", 4), ("theirs", 5)])
+def test_values_that_both_sides_changed(repo: Path, git: Git, run: Run, values: str, epoch: int) -> None:
     base, ours, theirs = ({"w": torch.ones(2), "epoch": number} for number in (3, 4, 5))
     fork(git, base, ours, theirs)
-    if values:
-        git("config", "theta.merge.values", values)
     done = run("git", "merge", "--no-edit", "side")
-    assert done.returncode == 0
-    assert f"value epoch: base 3, ours 4, theirs 5; it follows {values or 'ours'}" in done.stderr
-    assert torch.load("m.pt", weights_only=True)["epoch"] == epoch
+    assert done.returncode == 1
+    assert "1 value in conflict" in done.stderr
+    assert "epoch: a value: base 3, ours 4, theirs 5" in done.stderr
+    git("merge", "--abort")
+    git("config", "theta.merge.values", values)
+    assert merged(git)["epoch"] == epoch
+
+
+def test_values_are_settled_one_by_one(repo: Path, git: Git, run: Run) -> None:
+    base, ours, theirs = ({"w": torch.full((2,), n), "epoch": n, "lr": n / 10} for n in (3.0, 4.0, 5.0))
+    fork(git, base, ours, theirs)
+    run("git", "merge", "side")
+    theta(run, "resolve", "--match", "epoch", "-s", "take-theirs")
+    theta(run, "resolve", "--match", "lr", "-s", "take-ours")
+    assert theta(run, "resolve", "-s", "average").returncode == 0
+    found = torch.load("m.pt", weights_only=True)
+    assert (found["epoch"], found["lr"], found["w"].tolist()) == (5.0, 0.4, [4.5, 4.5])
+
+
+def test_arrays_among_the_values_are_a_conflict_whatever_the_strategy(repo: Path, git: Git, run: Run) -> None:
+    def state(content: int, epoch: int) -> dict[str, object]:
+        return {"w": torch.full((2,), float(content)), "epoch": epoch, "table": numpy.full(9, content)}
+
+    fork(git, state(0, 1), state(1, 2), state(2, 3))
+    done = run("git", "merge", "side", env={"GIT_THETA_STRATEGY": "average"})
+    assert done.returncode == 1
+    assert "table/state/4: a value: base _codecs.encode blake3:" in done.stderr
+    assert "never averaged; take one side" in done.stderr
+    assert theta(run, "resolve", "--values", "theirs").returncode == 0
+    found = torch.load("m.pt", weights_only=False)
+    assert (found["epoch"], found["w"].tolist()) == (3, [1.5, 1.5])
+    assert found["table"].tolist() == [2] * 9

@@ -71,7 +71,7 @@ def test_the_full_screen_menu(two_conflicts: Path, git: Git) -> None:
         terminal.press(DOWN + ENTER)
         assert "layer.0.w" in terminal.until("take-theirs")
         terminal.press(DOWN + ENTER)
-        terminal.until("take-theirs for 2 groups")
+        terminal.until("take-theirs for 2 parameter groups")
         terminal.press("u")
         terminal.until("undone")
         terminal.press("r")

@@ -7,6 +7,7 @@ from argparse import Namespace
 from collections.abc import Mapping
 
 from theta_checkpoint.manifest import quoted
+from theta_checkpoint.printable import printable
 from theta_cli.json_output import add_json_option
 from theta_cli.json_output import print_json
 from theta_diff.folding import folded
@@ -18,7 +19,6 @@ from theta_diff.history import blobs
 from theta_diff.history import steps
 from theta_diff.history import versions
 from theta_diff.wording import described
-from theta_diff.wording import printable
 from theta_git.repository import Repository
 
 

@@ -10,6 +10,7 @@ from theta_checkpoint.manifest import Manifest
 from theta_cli.json_output import add_json_option
 from theta_cli.json_output import print_json
 from theta_git.repository import Repository
+from theta_git.trees import name_before
 from theta_merge.history import origins
 from theta_merge.history import recalled
 from theta_merge.outcome import Versions
@@ -36,8 +37,9 @@ def run(args: Namespace) -> int:
         raise Failure(f"{args.commit} is not a merge; to list merges, type: git log --merges --oneline")
     base = repository.finished("merge-base", "--octopus", *parents).stdout.decode().strip()
     merged = _required(commit, path, repository)
-    sides = tuple(_required(parent, path, repository) for parent in parents)
-    versions = Versions(_manifest(base, path, repository) if base else None, sides)
+    names = {before: name_before(repository, before, commit, path) for before in (*parents, base) if before}
+    sides = tuple(_required(parent, names[parent], repository) for parent in parents)
+    versions = Versions(_manifest(base, names[base], repository) if base else None, sides)
     noted = recalled(repository.line("rev-parse", f"{commit}:{path}"), repository)
     found = [one for one in origins(merged, versions, noted) if args.all or one.text != "unchanged"]
     if args.json:
@@ -46,7 +48,7 @@ def run(args: Namespace) -> int:
     width = max((len(one.name) for one in found), default=0)
     for one in found:
         print(f"{one.name:<{width}}  {one.text}")
-    if hidden := len(versions.decisions) - len(found):
+    if hidden := len(versions.decisions) + len(versions.value_decisions) - len(found):
         print(f"{hidden} unchanged (show them with --all)")
     return 0
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from theta_checkpoint.printable import printable
 from theta_cli.json_output import add_json_option
 from theta_cli.json_output import print_json
 from theta_diff import json_report
@@ -28,7 +29,6 @@ from theta_diff.report import Report
 from theta_diff.terminal import lines
 from theta_diff.wording import counts
 from theta_diff.wording import percent
-from theta_diff.wording import printable
 from theta_git.repository import Repository
 from theta_store.objects import ObjectStore
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from theta_checkpoint.failure import Failure
 from theta_checkpoint.manifest import quoted
+from theta_checkpoint.printable import printable
 from theta_cli.json_output import add_json_option
 from theta_cli.json_output import print_json
 from theta_diff.compare import NamedTensor
@@ -24,7 +25,6 @@ from theta_diff.sides import Version
 from theta_diff.sides import side_of
 from theta_diff.wording import amount
 from theta_diff.wording import described
-from theta_diff.wording import printable
 from theta_git.repository import Repository
 from theta_store.objects import CorruptObject
 from theta_store.objects import MissingObject

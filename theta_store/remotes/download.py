@@ -1,0 +1,36 @@
+"""Objects that a git command turns out to need: fetched at once from where they come by default."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+from theta_checkpoint.failure import Failure
+from theta_git.repository import Repository
+from theta_store.objects import ObjectStore
+
+
+def downloaded(oids: Iterable[str], repository: Repository, objects: ObjectStore) -> str | None:
+    """Fetch those of these objects that are not here; why not all of them came, None if they did."""
+    lacking = [oid for oid in dict.fromkeys(oids) if not objects.has(oid)]
+    if not lacking:
+        return None
+    try:
+        why = _failure(lacking, repository, objects)
+    except (Failure, OSError) as error:
+        why = str(error)
+    return f"{len(lacking)} objects are not here: {why}" if why else None
+
+
+def _failure(lacking: list[str], repository: Repository, objects: ObjectStore) -> str | None:
+    from theta_store.remotes.chosen import default_remote
+    from theta_store.remotes.meter import Meter
+
+    remote = default_remote(repository, objects)
+    meter = Meter("fetching", sys.stderr)
+    failures = remote.fetch(lacking, meter)
+    meter.close()
+    if not failures:
+        return None
+    oid, reason = next(iter(failures.items()))
+    return f"{len(failures)} of them did not come from {remote.title} ({oid[:12]}: {reason})"

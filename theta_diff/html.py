@@ -77,16 +77,19 @@ def _branch(branch: Branch) -> str:
 
 def _row(row: Row, label: str, indent: str) -> str:
     word = _WORDS[row.sign]
-    count = f'<span class="dim">{len(row.entries)} groups</span>' if len(row.entries) > 1 else ""
+    count = f' <span class="dim">{len(row.entries)} groups</span>' if len(row.entries) > 1 else ""
     alarm = ' class="alarm"' if "NaN:" in row.remark or "inf:" in row.remark else ""
     moved = row.furthest
-    bar = "" if moved is None else f'<span class="bar"><i style="width:{100 * level(moved):.0f}%"></i></span>'
-    facts = _text(", ".join(measures(row)))
+    bar = "<span></span>"
+    if moved is not None:
+        bar = f'<span class="bar"><i style="width:{100 * level(moved):.0f}%"></i></span>'
+    facts = "".join(f"<span>{_text(fact)}</span>" for fact in measures(row))
     searched = " ".join([word, row.name, row.what, row.remark, *(entry.name for entry in row.entries)])
     return (
         f'<details class="row {word}" data-text="{_text(searched)}" {indent}><summary><span class="sign">{word}</span>'
-        f'<span class="name">{_text(label)}</span>{count}<code>{_text(row.what)}</code>{bar}<span>{facts}</span>'
-        f"<span{alarm}>{_text(row.remark)}</span></summary>{''.join(map(_entry, row.entries))}</details>"
+        f'<span><span class="name">{_text(label)}</span>{count}</span><code>{_text(row.what)}</code>{bar}'
+        f'<span class="facts">{facts}<span{alarm}>{_text(row.remark)}</span></span></summary>'
+        f"{''.join(map(_entry, row.entries))}</details>"
     )
 
 

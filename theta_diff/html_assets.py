@@ -7,17 +7,21 @@ STYLE = """
   --dim: #8b949e; --old: #f0883e; --new: #58a6ff; --added: #3fb950; --removed: #f85149; --changed: #d29922;
   --heat: 88, 166, 255; } }
 body { color: var(--fg); background: var(--bg); font: 14px/1.45 system-ui, sans-serif; margin: 2rem auto;
-  max-width: 78rem; padding: 0 1rem; }
+  max-width: 84rem; padding: 0 1rem; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.15rem; border-bottom: 1px solid var(--line); }
 code, .name, td, th { font-family: ui-monospace, monospace; font-size: 12.5px; }
 input { font: inherit; color: inherit; background: var(--soft); border: 1px solid var(--line); border-radius: 6px;
   padding: .35rem .6rem; width: min(30rem, 100%); position: sticky; top: .5rem; }
 .module { font-family: ui-monospace, monospace; font-size: 12.5px; color: var(--dim); padding: .15rem 0; }
-details.row > summary { display: flex; gap: .8rem; flex-wrap: wrap; padding: .15rem .3rem; cursor: pointer; }
+details.row > summary { display: grid; grid-template-columns: 1rem 5rem minmax(8rem, 25rem) 7.5rem 6rem 1fr;
+  column-gap: .7rem; align-items: baseline; padding: .15rem .3rem; cursor: pointer; }
+@media (max-width: 64rem) { details.row > summary { display: flex; flex-wrap: wrap; } }
+.name, code { overflow-wrap: anywhere; }
+.facts { display: flex; flex-wrap: wrap; column-gap: .8rem; font-size: 13px; }
 details.row > summary::before { content: "▸"; color: var(--dim); } details.row[open] > summary::before { content: "▾"; }
 details.row > summary:hover { background: var(--soft); }
 details.row[open] > summary { font-weight: 600; }
-.sign { width: 5.2rem; } .added .sign { color: var(--added); } .removed .sign { color: var(--removed); }
+.added .sign { color: var(--added); } .removed .sign { color: var(--removed); }
 .modified .sign, .renamed .sign { color: var(--changed); }
 .dim { color: var(--dim); } .alarm { color: var(--removed); font-weight: 600; }
 .bar { display: inline-block; width: 6rem; height: .6rem; border: 1px solid var(--line); align-self: center; }

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from theta_checkpoint.failure import Failure
+from theta_cli.commands.compare import judged
+from theta_diff.distances import Relation
 
 Git = Callable[..., str]
 Weights = dict[str, NDArray[numpy.float32]]
@@ -92,7 +94,7 @@ def test_diff_is_an_estimate_unless_asked(model: Weights, run: Run) -> None:
 
 def test_short_forms_of_a_diff(model: Weights, run: Run) -> None:
     counted = "2 groups modified, 5 unchanged; 1600 of 5600 parameters in modified groups"
-    assert run("diff", "HEAD~1", "HEAD", "--summary") == f"{PATH}: {counted}\n"
+    assert run("diff", "HEAD~1", "HEAD", "--summary").startswith(f"{PATH}: {counted}, which changed by ≈ ")
     assert len(run("diff", "HEAD~1", "HEAD", "--stat").splitlines()) == 4
     assert run("diff", "HEAD~1", "HEAD", "--format", "markdown").startswith(f"### `{PATH}`\n")
     (found,) = json.loads(run("diff", "HEAD~1", "HEAD", "--json"))["files"]
@@ -221,10 +223,26 @@ def test_compare_relates_branches(model: Weights, run: Run, git: Git) -> None:
         save(model | {"layer.0.key": model["layer.0.key"] + step})
         git("commit", "--quiet", "--all", "--message", name)
     text = run("compare", PATH, "up", "down")
-    assert "1 groups changed" in text
+    assert "1 group changed" in text
+    assert text.endswith("up and down: with losses: they undo each other in part\n")
     assert "-1.00" in text
     found = json.loads(run("compare", PATH, "up", "down", "--json"))
     assert found["pairs"][0]["cosine"] == pytest.approx(-1, abs=0.01)
     assert found["pairs"][0]["both"] == 1
     with pytest.raises(Failure, match="two or more"):
         run("compare", PATH, "up")
+
+
+@pytest.mark.parametrize(
+    ("relation", "words"),
+    [
+        (Relation(0.5, 0.1, 0), "easily: no group was changed by both to other values"),
+        (Relation(0.02, 0.1, 3), "well, most likely: their changes are unrelated"),
+        (Relation(0.6, 0.1, 3), "well, most likely: their changes are alike"),
+        (Relation(0.99, 0.1, 3), "well: they changed the same way"),
+        (Relation(-0.4, 0.1, 3), "with losses: they undo each other in part"),
+        (Relation(None, None, 3), "not known: sketches are not here; git theta fetch brings them"),
+    ],
+)
+def test_how_branches_would_merge_is_said_in_words(relation: Relation, words: str) -> None:
+    assert judged(relation) == words

@@ -32,6 +32,10 @@ unrelated directions, which usually merge well; near 1 that they did much the sa
 """
 
 
+_RELATED, _ALIKE = 0.1, 0.9
+"""cosines; where two sketches are of unrelated changes it is off by some 0.1"""
+
+
 @dataclass(frozen=True, slots=True)
 class Branch:
     """One branch since the common base."""
@@ -93,7 +97,8 @@ def _lines(base: str, found: Sequence[Branch], relations: Mapping[tuple[int, int
     yield f"since {printable(base[:10] if len(base) == 40 else base)}"
     for branch in found:
         far = "?" if branch.change is None else f"≈ {percent(branch.change)}"
-        yield f"  {printable(branch.name).ljust(width)}  {branch.changed} groups changed, change {far}"
+        counted = f"{branch.changed} {'group' if branch.changed == 1 else 'groups'} changed"
+        yield f"  {printable(branch.name).ljust(width)}  {counted}, change {far}"
     tables: dict[str, Callable[[Relation], str]] = {
         "cosine of the changes (≈)": lambda relation: _number(relation.cosine, "{:+.2f}".format),
         "distance between the versions, relative to the base (≈)": lambda r: _number(r.distance, percent),
@@ -107,6 +112,27 @@ def _lines(base: str, found: Sequence[Branch], relations: Mapping[tuple[int, int
             yield f"  {printable(branch.name).ljust(width)}{''.join(cells)}"
         heads = (printable(branch.name)[:9].rjust(10) for branch in found[:-1])
         yield f"  {''.ljust(width)}{''.join(heads)}"
+    yield ""
+    yield "how they would merge"
+    yield from (
+        f"  {printable(found[j].name)} and {printable(found[i].name)}: {judged(one)}"
+        for (i, j), one in relations.items()
+    )
+
+
+def judged(relation: Relation) -> str:
+    """What to expect of merging two branches that relate so."""
+    if not relation.both:
+        return "easily: no group was changed by both to other values"
+    if relation.cosine is None:
+        return "not known: sketches are not here; git theta fetch brings them"
+    if relation.cosine < -_RELATED:
+        return "with losses: they undo each other in part"
+    if relation.cosine < _RELATED:
+        return "well, most likely: their changes are unrelated"
+    return (
+        "well: they changed the same way" if relation.cosine > _ALIKE else "well, most likely: their changes are alike"
+    )
 
 
 def _number(number: float | None, text: Callable[[float], str]) -> str:

@@ -94,17 +94,15 @@ def entries(repository: Repository, args: Namespace) -> Iterator[Entry]:
 def _lines(entry: Entry, colours: Palette, patch: bool) -> Iterator[str]:
     commit = entry.commit
     head = f"{colours.paint('changed', commit.short)} {commit.date} {printable(commit.subject)}"
-    told = [counts(entry.report.comparison) or "; ".join(entry.report.notes)]
+    told = [] if patch else [counts(entry.report.comparison)]
+    told += entry.report.notes
     if entry.change is not None and entry.report.comparison.modified:
         told.append(f"change ≈ {percent(entry.change)}")
     if entry.drift is not None:
         told.append(f"drift ≈ {percent(entry.drift)}")
-    if not patch or not counts(entry.report.comparison):
-        yield f"{head}  ({', '.join(told)})"
-        return
-    yield head
-    yield from (f"    {line}" for line in lines(entry.report, colours))
-    yield from (f"    {fact}" for fact in told[1:])
+    yield f"{head}  ({', '.join(told)})" if told else head
+    if patch and not entry.report.comparison.is_empty:
+        yield from (f"    {line}" for line in lines(entry.report, colours))
 
 
 def _facts(entry: Entry) -> dict[str, object]:

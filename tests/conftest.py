@@ -25,6 +25,7 @@ def hermetic_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
         if name.startswith(("GIT_", "THETA_")):
             monkeypatch.delenv(name)
     for name in ("COLUMNS", "LINES"):
+        monkeypatch.delenv(name, raising=False)
         os.unsetenv(name)  # readline, which pytest imports, sets them where os.environ does not show it
     home = tmp_path_factory.mktemp("home")
     settings = {

@@ -94,7 +94,7 @@ def exact(statistics: Statistics) -> Change:
         cosine=statistics.cosine,
         max_abs=statistics.max_abs,
         distance=statistics.distance,
-        norm=statistics.distance / statistics.relative_change if statistics.relative_change else None,
+        norm=statistics.norm,
         from_zero=statistics.relative_change is None and statistics.distance > 0,
         nans=(statistics.old.nans, statistics.new.nans),
         infinities=(statistics.old.infinities, statistics.new.infinities),

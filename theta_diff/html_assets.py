@@ -13,18 +13,19 @@ code, .name, td, th { font-family: ui-monospace, monospace; font-size: 12.5px; }
 input { font: inherit; color: inherit; background: var(--soft); border: 1px solid var(--line); border-radius: 6px;
   padding: .35rem .6rem; width: min(30rem, 100%); position: sticky; top: .5rem; }
 .module { font-family: ui-monospace, monospace; font-size: 12.5px; color: var(--dim); padding: .15rem 0; }
-details.row > summary { display: grid; grid-template-columns: 1rem 5rem minmax(8rem, 25rem) 7.5rem 6rem 1fr;
+details.row > summary { display: grid; grid-template-columns: 1rem 4.6rem minmax(8rem, 22rem) 7rem 5rem 1fr;
   column-gap: .7rem; align-items: baseline; padding: .15rem .3rem; cursor: pointer; }
 @media (max-width: 64rem) { details.row > summary { display: flex; flex-wrap: wrap; } }
 .name, code { overflow-wrap: anywhere; }
-.facts { display: flex; flex-wrap: wrap; column-gap: .8rem; font-size: 13px; }
+.facts { display: flex; flex-wrap: wrap; column-gap: .8rem; font-size: 12.5px; }
 details.row > summary::before { content: "▸"; color: var(--dim); } details.row[open] > summary::before { content: "▾"; }
 details.row > summary:hover { background: var(--soft); }
 details.row[open] > summary { font-weight: 600; }
 .added .sign { color: var(--added); } .removed .sign { color: var(--removed); }
 .modified .sign, .renamed .sign { color: var(--changed); }
-.dim { color: var(--dim); } .alarm { color: var(--removed); font-weight: 600; }
-.bar { display: inline-block; width: 6rem; height: .6rem; border: 1px solid var(--line); align-self: center; }
+.dim { color: var(--dim); white-space: nowrap; } .alarm { color: var(--removed); font-weight: 600; }
+.bar { display: inline-block; width: 5rem; height: .6rem; border: 1px solid var(--line); align-self: start;
+  margin-top: .35rem; }
 .bar i { display: block; height: 100%; background: rgb(var(--heat)); }
 .entry { margin: .3rem 0 1rem 1.5rem; } .charts { display: flex; gap: 1rem; flex-wrap: wrap; }
 table { border-collapse: collapse; } td, th { border: 1px solid var(--line); padding: .1rem .4rem; text-align: right;

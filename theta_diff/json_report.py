@@ -76,7 +76,7 @@ def _modified(pair: Pair, change: Change | None) -> dict[str, Any]:
 
 def _statistics(change: Change) -> dict[str, Any]:
     found = asdict(change.statistics) if change.statistics else {}
-    for known in ("relative_change", "cosine", "max_abs"):
+    for known in ("norm", "relative_change", "cosine", "max_abs"):
         del found[known]
     found["facts"] = sorted(found["facts"])
     return {"statistics": _finite(found)}

@@ -106,10 +106,11 @@ def summed_up(report: Report) -> str:
     text = summary(report.comparison, report.opaque)
     pairs = [pair for pair in report.comparison.modified if is_weight(pair)]
     changes = [report.changes[pair.new.name] for pair in pairs if pair.new.name in report.changes]
-    norms = [(change.distance, change.norm) for change in changes if change.distance is not None and change.norm]
-    if len(norms) < max(2, len(pairs)):
+    distances = [change.distance for change in changes if change.distance is not None]
+    norm = math.hypot(*(change.norm for change in changes if change.norm is not None))
+    if len(distances) < max(2, len(pairs)) or not norm:
         return text
-    moved = math.hypot(*(distance for distance, _ in norms)) / math.hypot(*(norm for _, norm in norms))
+    moved = math.hypot(*distances) / norm
     mark = f"{ESTIMATE} " if any(change.estimated for change in changes) else ""
     return f"{text}, which changed by {mark}{percent(moved)} together"
 

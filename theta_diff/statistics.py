@@ -48,8 +48,10 @@ class Statistics:
     """elements that differ (two NaN do not)"""
     distance: float
     """L2 norm of new - old"""
+    norm: float
+    """L2 norm of old"""
     relative_change: float | None
-    """distance / L2 norm of old; None where old is all zeros"""
+    """distance / norm; None where old is all zeros"""
     cosine: float | None
     """cosine between old and new; None where one of them is all zeros"""
     max_abs: float
@@ -151,6 +153,7 @@ class Collector:
             elements=self._position // self._width,
             changed=self._changed,
             distance=math.sqrt(distance),
+            norm=math.sqrt(norm),
             relative_change=math.sqrt(distance / norm) if norm else None,
             cosine=_cosine(norm, self._new.squares, norm + product, rest),
             max_abs=max_abs,

@@ -82,6 +82,7 @@ def everything() -> Report:
         elements=6,
         changed=3,
         distance=infinity,
+        norm=0.0,
         relative_change=None,
         cosine=None,
         max_abs=0.5,

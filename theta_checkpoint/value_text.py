@@ -34,7 +34,11 @@ class Budget:
     def spend(self, size: int = 0) -> None:
         """Pay for one visit that handles ``size`` bytes or characters; raises :class:`DamagedCheckpoint`."""
         self.left -= 1 + size // 64
-        if self.left < 0:
+        self.check(0)
+
+    def check(self, visits: int) -> None:
+        """Raise :class:`DamagedCheckpoint` where so many more visits cannot be paid: none has to be prepared."""
+        if visits > self.left:
             raise DamagedCheckpoint("shares its parts so often that it cannot be listed")
 
 
@@ -127,6 +131,7 @@ def _digest(leaf: object, budget: Budget) -> str:
         children = _children(part)
         content = _bytes(part) if children is None else b""
         budget.spend(len(content) + len(children or ()))
+        budget.check(len(children or ()))
         hasher.update(f"{_kind(part)} {len(content)} {len(children or ())}\n".encode())
         hasher.update(content)
         pending.extend((child, depth + 1) for child in reversed(children or ()))

@@ -148,6 +148,14 @@ def test_shared_nesting_is_not_unfolded(monkeypatch: pytest.MonkeyPatch) -> None
         entries(load(b"}q\0" + shared + b"."))
 
 
+def test_a_list_too_long_to_be_paid_for_is_refused_before_it_is_gone_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(value_text, "MAX_WORK", 1000)
+    budget = value_text.Budget()
+    with pytest.raises(DamagedCheckpoint, match="shares its parts"):
+        value_text.value_text([None] * 5000, budget)
+    assert budget.left > 900
+
+
 def test_deep_nesting_is_refused() -> None:
     with pytest.raises(DamagedCheckpoint, match="deep"):
         entries(load(b"]" * 100_000 + b"a" * 99_999 + b"."))

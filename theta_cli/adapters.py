@@ -24,14 +24,26 @@ from theta_store.values import array
 
 _FILES = ("adapter_model.safetensors", "adapter_model.bin")
 _PREFIX = "base_model.model."
+_WRAPPED = ".base_layer"
+"""what the names of biases have in them where their module has factors too"""
+_OTHER_MATHS = ("use_dora", "use_qalora", "alora_invocation_tokens")
+_ZERO_AT_FIRST = ("gaussian", "eva", "orthogonal")
+"""ways to begin that leave the base as it is; the others change it, and save factors for the changed one"""
 _PAIR = re.compile(r"(?P<module>.+)\.lora_(?P<embedding>embedding_)?A(?:\.weight|\.default)?")
 
 
 def updates_in(folder: Path, manifest: Manifest) -> dict[str, Update]:
     """The updates in an adapter folder by the groups of ``manifest``; raises :class:`BadUpdate`, OSError."""
     config = json.loads((folder / "adapter_config.json").read_bytes())
-    if config.get("peft_type") != "LORA" or config.get("use_dora"):
-        raise BadUpdate(f"{folder}: its adapter_config.json is not of a plain LoRA adapter")
+    if config.get("peft_type") != "LORA" or (other := next(filter(config.get, _OTHER_MATHS), None)):
+        what = f"it has {other}" if config.get("peft_type") == "LORA" else f"it is of {config.get('peft_type')}"
+        raise BadUpdate(f"{folder}: its adapter_config.json is not of a plain LoRA adapter: {what}")
+    start = config.get("init_lora_weights")
+    if isinstance(start, str) and start not in _ZERO_AT_FIRST:
+        raise BadUpdate(
+            f"{folder}: its factors are for a base that {start} changed; save it as plain LoRA, "
+            "with path_initial_model_for_weight_conversion of PEFT's save_pretrained"
+        )
     path = next((folder / name for name in _FILES if (folder / name).exists()), None)
     if not path:
         raise BadUpdate(f"{folder}: there is neither {' nor '.join(_FILES)}")
@@ -78,7 +90,7 @@ def _of_module(patterns: Mapping[str, float] | None, module: str, otherwise: flo
 
 def _group(module: str, manifest: Manifest, leaf: str = "weight") -> str:
     """The group of a module, whatever the checkpoint has in front of its name; raises :class:`BadUpdate`."""
-    wanted = f"{module.removeprefix(_PREFIX)}.{leaf}"
+    wanted = f"{module.removeprefix(_PREFIX).removesuffix(_WRAPPED)}.{leaf}"
     if wanted in manifest.groups:
         return wanted
     fitting = [name for name in manifest.groups if name.endswith((f".{wanted}", f"/{wanted}"))]

@@ -44,6 +44,14 @@ def update(kind: str, data: Path | str) -> dict[str, Array]:
     return load_file("model.safetensors")
 
 
+def adapter(repo: Path, config: dict[str, object], **tensors: Array) -> None:
+    """A folder as PEFT saves it, of rank 4 and alpha 8."""
+    (repo / "adapter").mkdir()
+    plain = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "init_lora_weights": True}
+    (repo / "adapter/adapter_config.json").write_text(json.dumps({**plain, **config}))
+    save_file(tensors, repo / "adapter/adapter_model.safetensors")
+
+
 def objects_size(repo: Path) -> int:
     return sum(path.stat().st_size for path in (repo / ".git/theta/objects").rglob("*") if path.is_file())
 
@@ -95,21 +103,44 @@ def test_a_group_that_is_named_is_replaced(model: dict[str, Array]) -> None:
 @pytest.mark.parametrize("stabilised", [False, True])
 def test_a_lora_adapter(repo: Path, model: dict[str, Array], stabilised: bool) -> None:
     down, up, conv_down, conv_up = normal(4, 90), normal(120, 4), normal(4, 8, 3, 3), normal(16, 4, 1, 1)
-    (repo / "adapter").mkdir()
-    config = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "use_rslora": stabilised}
-    (repo / "adapter/adapter_config.json").write_text(json.dumps(config))
     tensors = {
         "base_model.model.layer.lora_A.weight": down,
         "base_model.model.layer.lora_B.weight": up,
         "base_model.model.conv.lora_A.weight": conv_down,
         "base_model.model.conv.lora_B.weight": conv_up,
     }
-    save_file(tensors, repo / "adapter/adapter_model.safetensors")
+    adapter(repo, {"use_rslora": stabilised}, **tensors)
     groups = update("lora", "adapter")
     scale = 4 if stabilised else 2
     assert numpy.allclose(groups["layer.weight"], model["layer.weight"] + scale * up @ down, atol=1e-4)
     change = (conv_up.reshape(16, 4) @ conv_down.reshape(4, -1)).reshape(16, 8, 3, 3)
     assert numpy.allclose(groups["conv.weight"], model["conv.weight"] + scale * change, atol=1e-4)
+
+
+def test_a_lora_adapter_with_biases(repo: Path, model: dict[str, Array]) -> None:
+    bias = normal(120)
+    names = ("base_model.model.layer.lora_A.weight", "base_model.model.layer.lora_B.weight")
+    tensors = dict(zip(names, (normal(4, 90), normal(120, 4)), strict=True))
+    adapter(repo, {"bias": "lora_only"}, **tensors, **{"base_model.model.layer.base_layer.bias": bias})
+    assert numpy.array_equal(update("lora", "adapter")["layer.bias"], bias)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"peft_type": "IA3"}, "not of a plain LoRA adapter: it is of IA3"),
+        ({"use_dora": True}, "not of a plain LoRA adapter: it has use_dora"),
+        ({"alora_invocation_tokens": [1]}, "it has alora_invocation_tokens"),
+        ({"init_lora_weights": "pissa_niter_4"}, "for a base that pissa_niter_4 changed"),
+    ],
+)
+def test_an_adapter_that_is_more_than_factors_is_refused(
+    repo: Path, git: Git, model: dict[str, Array], config: dict[str, object], message: str
+) -> None:
+    adapter(repo, config, **{"base_model.model.layer.lora_A.weight": normal(4, 90)})
+    with pytest.raises(BadUpdate, match=message):
+        update("lora", "adapter")
+    assert git("status", "--porcelain", "--untracked-files=no") == ""
 
 
 def test_many_updates_in_a_row_come_back_and_no_chain_grows_too_long(

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import resource
 import shutil
 import socket
 import subprocess
@@ -24,6 +25,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
@@ -69,6 +71,8 @@ class Tool:
     """whether it can add the factors of an update alone"""
     sizes: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    processor: dict[str, float] = field(default_factory=dict)
+    """seconds that all its processes computed"""
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -113,6 +117,7 @@ class Tool:
         self.done("init", "--quiet", "--bare", str(self.folder / "bare.git"))
         self.done("remote", "add", "origin", (self.folder / "bare.git").as_uri())
         self.done(*self.track)
+        self.done("add", ".gitattributes")
 
     def commit(self, step: str, *arguments: str) -> None:
         """Run the command that makes a step's version and commit; note its bytes and time."""
@@ -126,9 +131,11 @@ class Tool:
     @contextlib.contextmanager
     def timed(self, what: str) -> Iterator[None]:
         os.sync()
-        start = time.perf_counter()
+        start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         yield
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
         self.seconds[what] = time.perf_counter() - start
+        self.processor[what] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     def read(self) -> Groups:
         """The checkpoint as the tool checks it out."""
@@ -314,15 +321,21 @@ def print_tables(found: list[Tool], raw: int) -> None:
     for step in STEPS:
         print(f"| {step} | {cells(found, [tool.sizes[step] for tool in found])} |")
     print(f"| in all | {cells(found, [sum(tool.sizes[step] for step in STEPS) for tool in found])} |")
-    print(f"\n| with the same server | {' | '.join(f'{tool.name} (s, MB)' for tool in found)} | ratio of seconds |")
+    print(
+        f"\n| with the same server | {' | '.join(f'{t.name} (s, s of processor, MB)' for t in found)} | s of git-lfs |"
+    )
     print(f"| --- |{' --- |' * (len(found) + 1)}")
     for what in ("push", "clone"):
-        texts = [f"{t.seconds[what]:.1f}, {t.sizes[what] / 1e6:.0f}" if what in t.sizes else "fails" for t in found]
+        texts = [f"{timing(t, [what])}, {t.sizes[what] / 1e6:.0f}" if what in t.sizes else "fails" for t in found]
         print(f"| {what} | {' | '.join(texts)} | {found[0].seconds[what] / found[1].seconds[what]:.2f} |")
-    texts = [f"{sum(tool.seconds[step] for step in STEPS):.1f}" for tool in found]
-    print(f"| the six commits | {' | '.join(texts)} | {float(texts[0]) / float(texts[1]):.2f} |")
+    ours, lfs = (sum(tool.seconds[step] for step in STEPS) for tool in found[:2])
+    print(f"| the six commits | {' | '.join(timing(tool, STEPS) for tool in found)} | {ours / lfs:.2f} |")
     for note in (note for tool in found for note in tool.notes):
         print(f"\n{note}")
+
+
+def timing(tool: Tool, steps: Sequence[str]) -> str:
+    return f"{sum(tool.seconds[step] for step in steps):.1f}, {sum(tool.processor[step] for step in steps):.1f}"
 
 
 def cells(found: list[Tool], sizes: list[int]) -> str:

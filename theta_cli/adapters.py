@@ -34,16 +34,7 @@ _PAIR = re.compile(r"(?P<module>.+)\.lora_(?P<embedding>embedding_)?A(?:\.weight
 
 def updates_in(folder: Path, manifest: Manifest) -> dict[str, Update]:
     """The updates in an adapter folder by the groups of ``manifest``; raises :class:`BadUpdate`, OSError."""
-    config = json.loads((folder / "adapter_config.json").read_bytes())
-    if config.get("peft_type") != "LORA" or (other := next(filter(config.get, _OTHER_MATHS), None)):
-        what = f"it has {other}" if config.get("peft_type") == "LORA" else f"it is of {config.get('peft_type')}"
-        raise BadUpdate(f"{folder}: its adapter_config.json is not of a plain LoRA adapter: {what}")
-    start = config.get("init_lora_weights")
-    if isinstance(start, str) and start not in _ZERO_AT_FIRST:
-        raise BadUpdate(
-            f"{folder}: its factors are for a base that {start} changed; save it as plain LoRA, "
-            "with path_initial_model_for_weight_conversion of PEFT's save_pretrained"
-        )
+    config = _config(folder)
     path = next((folder / name for name in _FILES if (folder / name).exists()), None)
     if not path:
         raise BadUpdate(f"{folder}: there is neither {' nor '.join(_FILES)}")
@@ -64,6 +55,25 @@ def updates_in(folder: Path, manifest: Manifest) -> dict[str, Update]:
         return updates
 
 
+def _config(folder: Path) -> dict[str, Any]:
+    """The settings of an adapter; raises :class:`BadUpdate` unless its factors are all there is to it."""
+    place = folder / "adapter_config.json"
+    try:
+        config: dict[str, Any] = dict(json.loads(place.read_bytes()))
+    except (ValueError, TypeError) as error:
+        raise BadUpdate(f"{place} is not what PEFT writes: {error}") from error
+    if config.get("peft_type") != "LORA" or (other := next(filter(config.get, _OTHER_MATHS), None)):
+        what = f"it has {other}" if config.get("peft_type") == "LORA" else f"it is of {config.get('peft_type')}"
+        raise BadUpdate(f"{folder}: its adapter_config.json is not of a plain LoRA adapter: {what}")
+    start = config.get("init_lora_weights")
+    if isinstance(start, str) and start not in _ZERO_AT_FIRST:
+        raise BadUpdate(
+            f"{folder}: its factors are for a base that {start} changed; save it as plain LoRA, "
+            "with path_initial_model_for_weight_conversion of PEFT's save_pretrained"
+        )
+    return config
+
+
 def _update(data: FileCheckpoint, down: str, up: str, scale: float, transposed: bool) -> LowRank:
     """``scale * B A``, of which A goes down to the rank and B up again."""
     right, left = array(data, down), array(data, up)
@@ -75,9 +85,12 @@ def _update(data: FileCheckpoint, down: str, up: str, scale: float, transposed: 
 
 def _scale(config: Mapping[str, Any], module: str) -> float:
     """alpha / r, or alpha / sqrt(r) for rank-stabilised LoRA (Kalajdzievski 2023, arXiv 2312.03732)."""
-    rank = _of_module(config.get("rank_pattern"), module, config["r"])
-    alpha = _of_module(config.get("alpha_pattern"), module, config["lora_alpha"])
-    return float(alpha / math.sqrt(rank) if config.get("use_rslora") else alpha / rank)
+    try:
+        rank = _of_module(config.get("rank_pattern"), module, config["r"])
+        alpha = _of_module(config.get("alpha_pattern"), module, config["lora_alpha"])
+        return float(alpha / math.sqrt(rank) if config.get("use_rslora") else alpha / rank)
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, re.error) as error:
+        raise BadUpdate(f"adapter_config.json tells no scale of {module}: {error!r}") from error
 
 
 def _of_module(patterns: Mapping[str, float] | None, module: str, otherwise: float) -> float:

@@ -24,7 +24,8 @@ from theta_checkpoint.formats import safetensors
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Recipe
 from theta_checkpoint.manifest import Tensor
-from theta_checkpoint.new_structure import CannotWrite
+from theta_checkpoint.new_structure import inert
+from theta_checkpoint.new_tensors import new_tensor
 from theta_checkpoint.skeleton import Segment
 from theta_cli.fetching import fetched
 from theta_git.repository import Repository
@@ -219,12 +220,11 @@ class GitThetaImport:
 
 
 def _file(path: str, groups: Sequence[Tensor]) -> tuple[str, list[Segment]]:
-    """Format and segments of the file that the parameters go into."""
-    module = safetensors if path.endswith(".safetensors") else pytorch_zip
-    try:
-        return module.NAME, module.written(groups, (), ())
-    except CannotWrite as error:
-        raise CannotConvert(f"{path}: {error}") from error
+    """Format and segments of the file that the parameters go into: of PyTorch, one dict."""
+    if path.endswith(".safetensors"):
+        return safetensors.NAME, safetensors.written(groups, (), ())
+    found = {group.name: new_tensor(group, number) for number, group in enumerate(groups)}
+    return pytorch_zip.NAME, pytorch_zip.written(groups, inert(found))
 
 
 def _update(kind: str, parts: Mapping[str, Array], before: Tensor) -> LowRank | Scaled | None:

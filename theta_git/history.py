@@ -8,9 +8,12 @@ from __future__ import annotations
 import codecs
 import os
 import subprocess
+import tempfile
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 from theta_checkpoint.failure import Failure
@@ -56,8 +59,20 @@ def rewrite(repository: Repository, rules: Rules) -> int:
     top = Repository(repository.top)
     backups = [f"update {BACKUP}{name.removeprefix('refs/')} {oid}\n" for name, oid in _refs(top).items()]
     top.output("update-ref", "--stdin", stdin="".join(backups).encode("utf-8", "surrogateescape"))
-    with subprocess.Popen(["git", *_EXPORT], cwd=top.folder, stdout=subprocess.PIPE) as source:
-        importer = ["git", "fast-import", "--quiet", "--force", "--done"]
+    with tempfile.TemporaryDirectory() as marks:
+        before, after = Path(marks) / "before", Path(marks) / "after"
+        count = _rewritten(top, rules, before, after)
+        _copy_notes(top, _marked(before), _marked(after))
+    top.output("reset", "--quiet")
+    top.output("checkout", "HEAD", "--", ATTRIBUTES)
+    return count
+
+
+def _rewritten(top: Repository, rules: Rules, before: Path, after: Path) -> int:
+    """How many commits went through the filter; into the files go git's marks for what they were and are."""
+    exporter = ["git", *_EXPORT, f"--export-marks={before}"]
+    with subprocess.Popen(exporter, cwd=top.folder, stdout=subprocess.PIPE) as source:
+        importer = ["git", "fast-import", "--quiet", "--force", "--done", f"--export-marks={after}"]
         with subprocess.Popen(importer, cwd=top.folder, stdin=subprocess.PIPE) as target:
             assert source.stdout
             assert target.stdin
@@ -71,9 +86,22 @@ def rewrite(repository: Repository, rules: Rules) -> int:
             target.stdin.write(b"done\n")
     if target.returncode:
         raise GitFailed(("fast-import",), "it failed; nothing was changed")
-    top.output("reset", "--quiet")
-    top.output("checkout", "HEAD", "--", ATTRIBUTES)
     return count
+
+
+def _marked(file: Path) -> dict[str, str]:
+    """Object id by mark."""
+    return dict(line.split() for line in file.read_text().splitlines())
+
+
+def _copy_notes(repository: Repository, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    """Give the new commits the notes of those that they come from."""
+    new = {oid: after[mark] for mark, oid in before.items() if mark in after}
+    for ref in repository.output("for-each-ref", "--format=%(refname)", "refs/notes").decode().split():
+        noted = [line.split()[1] for line in repository.output("notes", f"--ref={ref}", "list").decode().splitlines()]
+        pairs = "".join(f"{oid} {new[oid]}\n" for oid in noted if oid in new)
+        if pairs:
+            repository.output("notes", f"--ref={ref}", "copy", "--force", "--stdin", stdin=pairs.encode())
 
 
 def _refs(repository: Repository) -> dict[str, str]:

@@ -43,14 +43,16 @@ class Base:
 def versions(group: Group | Tensor, earlier: Manifest, recipes: Recipes) -> list[Base]:
     """The versions that a group may lean on: the one in the earlier manifest, and those that it leans on itself.
 
-    ``recipes`` are those at hand.
+    ``recipes`` are those at hand. Where rows came or went, it is the earlier one alone: its sketch differs by those
+    rows from the group's, and so do all the others', whatever else they differ by.
     """
     tensor = earlier.groups.get(group.name)
     if not tensor or tensor.digest not in recipes or not is_alike(tensor, group):
         return []
     found = chain(recipes, tensor.digest)
     bases = [Base(tuple(found[start:])) for start in range(len(found))]
-    return [base for base in bases if len(base.recipes) <= MAX_DEPTH]
+    near = [base for base in bases if len(base.recipes) <= MAX_DEPTH]
+    return near if tensor.shape == group.shape else near[:1]
 
 
 def is_alike(one: Tensor | Group, other: Tensor | Group) -> bool:

@@ -70,13 +70,17 @@ def test_the_whole_history(plain: Path, git: Git) -> None:
     revs = {"main~": "main~", "main": "main", "side": "side", "v1": "v1"}
     before = {rev: _checked_out(git, plain, rev) for rev in revs}
     git("checkout", "--quiet", "side")
-    log = git("log", "--all", "--format=%an %ad %s")
+    log = git("log", "--branches", "--tags", "--format=%an %ad %s")
+    git("notes", "add", "-m", "the best so far", "main")
+    git("notes", "--ref=scores", "add", "-m", "0.9", "side")
     assert run("migrate", ["--everything", "*.safetensors"]) == 0
     assert git("status", "--porcelain") == ""
     for rev in revs:
         assert _blob(git, f"{rev}:m.safetensors").startswith("theta 1\n")
         assert _checked_out(git, plain, rev) == before[rev]
     assert git("log", "--branches", "--tags", "--format=%an %ad %s") == log
+    assert git("notes", "show", "main") == "the best so far\n"
+    assert git("notes", "--ref=scores", "show", "side") == "0.9\n"
     assert git("cat-file", "-p", "v1").endswith("first release\n")
     assert _blob(git, "side:read me") == "hello\n"
     for name in ("heads/main", "heads/side"):

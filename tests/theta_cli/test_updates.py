@@ -131,16 +131,27 @@ def test_a_lora_adapter_with_biases(repo: Path, model: dict[str, Array]) -> None
         ({"peft_type": "IA3"}, "not of a plain LoRA adapter: it is of IA3"),
         ({"use_dora": True}, "not of a plain LoRA adapter: it has use_dora"),
         ({"alora_invocation_tokens": [1]}, "it has alora_invocation_tokens"),
+        ({"r": None}, "tells no scale of base_model.model.layer"),
+        ({"alpha_pattern": {"(": 1}}, "tells no scale of base_model.model.layer"),
         ({"init_lora_weights": "pissa_niter_4"}, "for a base that pissa_niter_4 changed"),
     ],
 )
-def test_an_adapter_that_is_more_than_factors_is_refused(
+def test_an_adapter_that_cannot_be_applied_is_refused(
     repo: Path, git: Git, model: dict[str, Array], config: dict[str, object], message: str
 ) -> None:
-    adapter(repo, config, **{"base_model.model.layer.lora_A.weight": normal(4, 90)})
+    parts = {"A": normal(4, 90), "B": normal(120, 4)}
+    adapter(repo, config, **{f"base_model.model.layer.lora_{part}.weight": value for part, value in parts.items()})
     with pytest.raises(BadUpdate, match=message):
         update("lora", "adapter")
     assert git("status", "--porcelain", "--untracked-files=no") == ""
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "3"])
+def test_settings_that_are_none_are_named(repo: Path, model: dict[str, Array], text: str) -> None:
+    adapter(repo, {})
+    (repo / "adapter/adapter_config.json").write_text(text)
+    with pytest.raises(BadUpdate, match=r"adapter/adapter_config\.json"):
+        update("lora", "adapter")
 
 
 def test_many_updates_in_a_row_come_back_and_no_chain_grows_too_long(

@@ -107,13 +107,13 @@ def to_theta(conversion: Conversion, path: str, blob: str) -> str:
 
 
 def _from_git_theta(conversion: Conversion, path: str, parameters: Mapping[str, Parameter]) -> str:
-    made = conversion.git_theta.manifest(path, parameters, conversion.latest.get(path))
+    parts = conversion.git_theta.manifest(path, parameters, conversion.latest.get(path))
     with tempfile.TemporaryFile() as file:
-        file.writelines(restored(StoredCheckpoint(made, conversion.store.objects)))
+        file.writelines(restored(StoredCheckpoint(parts, conversion.store.objects)))
         file.flush()
         source = FileSource(file.fileno())
         # what git add will make of the file, to the last byte: it must not show as modified
-        manifest = captured(source, identified(source), conversion.store, made)
+        manifest = captured(source, identified(source), conversion.store, parts)
     conversion.latest[path] = manifest
     made = _written(conversion.repository, [bytes(manifest)])
     conversion.new_files.add(made)

@@ -76,8 +76,8 @@ def _refinement(
     mean = sum(weights[1:], weights[0]) / len(weights)
     residuals = [each @ (covariance - mean) for each, covariance in zip(deltas, covariances, strict=True)]
     left, values, right = thin_svd(sum(residuals[1:], residuals[0]) + solution)
-    top = max(1, int(0.3 * len(values)))
-    return left[:, :top] @ right[:top] * values[:top].mean()
+    top = max(1, int(0.3 * min(solution.shape)))
+    return left[:, :top] @ right[:top] * (values[:top].sum() / top)
 
 
 STRATEGY = task_vector_strategy(

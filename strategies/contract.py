@@ -10,7 +10,6 @@ Nothing here imports torch, so lists, menus and completions open at once::
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -107,6 +106,9 @@ class Option:
         return number
 
 
+FLOAT32_MAX = (2 - 2**-23) * 2.0**127
+"""the largest number that any option takes"""
+
 _TRUTH = MappingProxyType(
     {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 )
@@ -116,7 +118,7 @@ def _inside(number: float, interval: str) -> bool:
     low, high = (float(end) for end in interval[1:-1].split(","))
     above = number >= low if interval[0] == "[" else number > low
     below = number <= high if interval[-1] == "]" else number < high
-    return math.isfinite(number) and above and below
+    return abs(number) <= FLOAT32_MAX and above and below
 
 
 def _warned(group: str, text: str) -> None:

@@ -25,7 +25,7 @@ def _merged(deltas: Sequence[Tensor], options: Options) -> Tensor:
     from strategies.matrices import thin_svd
 
     left, values, right = thin_svd(sum(deltas[1:], deltas[0]))
-    return left @ right * values.mean()
+    return left @ right * (values.sum() / min(deltas[0].shape))
 
 
 STRATEGY = task_vector_strategy(

@@ -31,11 +31,13 @@ def _merged(deltas: Sequence[Tensor], options: Options) -> Tensor:
     common, own = _ranks(min(deltas[0].shape), len(deltas), options["common"])
     left, values, right = (part for part in thin_svd(sum(deltas[1:], deltas[0])))
     shared = left[:, :common]
-    lefts, spectra, rights = zip(*(thin_svd(each - shared @ (shared.T @ each)) for each in deltas), strict=True)
+    rests = ((each - shared @ (shared.T @ each), each) for each in deltas)
+    lefts, spectra, rights = zip(*(thin_svd(rest, of=each) for rest, each in rests), strict=True)
     spectrum = torch.cat([*(each[:own] for each in spectra), values[:common]])
+    level = spectrum.sum() / (common + len(deltas) * own)
     stacked_left = [*(each[:, :own] for each in lefts), shared]
     stacked_right = [*(each[:own] for each in rights), right[:common]]
-    return whitened_product(stacked_left, spectrum.mean().expand_as(spectrum), stacked_right)
+    return whitened_product(stacked_left, level.expand_as(spectrum), stacked_right)
 
 
 def _ranks(smallest: int, count: int, share: float) -> tuple[int, int]:

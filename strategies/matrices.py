@@ -11,6 +11,9 @@ from torch import Tensor
 
 from strategies.contract import Options
 
+_ROUNDING = 1e-10
+"""of float32 changes in float64 arithmetic, far below a singular value that means something"""
+
 MatrixDelta = Callable[[Sequence[Tensor], Options], Tensor]
 """from changes as float64 matrices to the merged change"""
 
@@ -32,20 +35,20 @@ def mean(deltas: Sequence[Tensor]) -> Tensor:
     return sum(deltas[1:], deltas[0]) / len(deltas)
 
 
-def thin_svd(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """``U, s, V^T`` with as many columns as the matrix has singular values."""
+def thin_svd(matrix: Tensor, of: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """``U, s, V^T`` without singular values of 0, whose vectors are arbitrary: other threads would give others.
+
+    As 0 counts what is rounding beside the largest, or beside the norm of the matrix that this one is a part ``of``.
+    """
     left, values, right = torch.linalg.svd(matrix, full_matrices=False)
-    return left, values, right
+    kept = values > _ROUNDING * (values[:1] if of is None else of.norm())
+    return left[:, kept], values[kept], right[kept]
 
 
 def polar_factor(matrix: Tensor) -> Tensor:
-    """The matrix with its singular values set to one: the nearest with orthonormal columns (or rows).
-
-    Directions that several sides share leave singular values of 0; those stay 0, since their vectors are arbitrary.
-    """
-    left, values, right = thin_svd(matrix)
-    kept = values > 1e-10 * values[:1]
-    return left[:, kept] @ right[kept]
+    """The matrix with its singular values set to one: the nearest with orthonormal columns (or rows)."""
+    left, _, right = thin_svd(matrix)
+    return left @ right
 
 
 def whitened_product(left: Sequence[Tensor], values: Tensor, right: Sequence[Tensor]) -> Tensor:

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from strategies.apply import compute_dtype
 from strategies.apply import seen
 from strategies.apply import widened
+from strategies.contract import CannotMerge
 from strategies.contract import Context
 from strategies.contract import Options
 from strategies.contract import Pass
@@ -51,4 +53,8 @@ def _summary(
     context, precision = replace(context, sides=everyone), compute_dtype(base, sides)
     context = replace(context, seen=seen(strategy, base, sides, narrowed, context))
     start = None if base is None or strategy.ignores_base(narrowed) else widened(base, precision, options, context)
-    return look.summary(start, [widened(side, precision, options, context) for side in sides], narrowed, context)
+    wide = [widened(side, precision, options, context) for side in sides]
+    try:
+        return look.summary(start, wide, narrowed, context)
+    except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
+        raise CannotMerge(context.group, f"strategy {strategy.name!r}: {error}") from error

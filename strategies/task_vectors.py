@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 
+from strategies.contract import FLOAT32_MAX
 from strategies.contract import Context
 from strategies.contract import Look
 from strategies.contract import Option
@@ -60,7 +61,8 @@ def task_vector_strategy(
     def merge(base: Tensor | None, sides: Sequence[Tensor], options: Options, context: Context) -> Tensor:
         assert base is not None
         change = _calibrated(delta, changes(base, sides), options, context)
-        return base.add(change, alpha=options["scale"] * depth_factor(options, context))
+        factor = options["scale"] * depth_factor(options, context)
+        return base.add(change, alpha=min(max(factor, -FLOAT32_MAX), FLOAT32_MAX))
 
     def depth_pass(options: Options) -> tuple[Pass, ...]:
         return (*survey(options), Pass(_lines_summary(delta), combined_lines)) if options["lines"] else survey(options)

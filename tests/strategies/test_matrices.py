@@ -177,3 +177,24 @@ def test_equal_changes_are_not_doubled(merge: Merge, versions: Versions, name: s
     base, ours, _ = versions
     low_rank = base + np.outer(ours[:, 0], ours[0])
     close(merge(name, base, low_rank, low_rank, shortcuts=False), low_rank)
+
+
+@pytest.mark.parametrize("name", MATRIX)
+def test_directions_in_which_nothing_changed_are_left_alone(merge: Merge, make_versions: Make, name: str) -> None:
+    # A unit that never fires and a pixel that is always black leave rows and columns as they were. Singular vectors
+    # there are arbitrary: another order of rows would give another result.
+    base, ours, theirs = make_versions((24, 24))
+    for side in (ours, theirs):
+        side[:, :6] = base[:, :6]
+        side[3:5] = base[3:5]
+    order = np.random.default_rng(0).permutation(24)
+    merged = merge(name, base, ours, theirs)
+    np.testing.assert_allclose(merge(name, base[order], ours[order], theirs[order]), merged[order], atol=1e-8)
+    if name != "ace":
+        np.testing.assert_allclose(merged[:, :6], base[:, :6], atol=1e-8)
+
+
+@pytest.mark.parametrize("name", MATRIX)
+def test_no_change_at_all_stays_so(merge: Merge, versions: Versions, name: str) -> None:
+    base = versions[0]
+    close(merge(name, base, base, base, shortcuts=False), base)

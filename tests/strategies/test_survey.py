@@ -106,3 +106,12 @@ def test_ranks_over_a_model_are_exact(scale: float) -> None:
         found = {name: each.summary(None, [g], {}, Context(name, statistics=statistics)) for name, g in groups.items()}
         statistics = {**statistics, **each.combine(found, {}, statistics)}
     assert statistics["q"] == [[float(ordered[rank]) for rank in ranks]]
+
+
+def test_a_factor_beyond_float32_is_refused_as_too_large() -> None:
+    chosen = strategy("task-arithmetic")
+    options = parse_options(chosen, {"lines": True, "normalize": True})
+    base, sides = torch.zeros(2), (torch.tensor([1e30, 4.0]), torch.tensor([-1e30, 1e-10]))
+    statistics = {"lines": {"alpha": 1e60, "depths": {}}}
+    with pytest.raises(CannotMerge, match="too large"):
+        merged(chosen, base, sides, options, Context("w", statistics=statistics))

@@ -97,7 +97,7 @@ def encoded(segments: list[Segment]) -> bytes:
             case Hole(name, length):
                 facts.append(["hole", name, length])
             case Checksum(kind, position, ranges):
-                facts.append([kind, position, [list(pair) for pair in ranges]])
+                facts.append([kind, position, ranges])
     literals = b"".join(segment.data for segment in segments if isinstance(segment, Literal))
     return json.dumps(facts, separators=(",", ":")).encode() + b"\n" + literals
 

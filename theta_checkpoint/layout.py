@@ -9,6 +9,9 @@ from typing import Protocol
 
 from theta_checkpoint.dtypes import DTYPES
 
+MAX_NUMBER = 10**18
+"""extents, strides and sizes are less: a manifest has 18 digits for them"""
+
 
 class DamagedCheckpoint(ValueError):
     """The file claims a format but breaks its rules; it is kept as one opaque group instead."""

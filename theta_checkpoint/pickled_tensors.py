@@ -14,6 +14,7 @@ from theta_checkpoint.inert_pickle import DICT
 from theta_checkpoint.inert_pickle import Global
 from theta_checkpoint.inert_pickle import Inert
 from theta_checkpoint.inert_pickle import Persistent
+from theta_checkpoint.layout import MAX_NUMBER
 from theta_checkpoint.layout import DamagedCheckpoint
 from theta_checkpoint.layout import Value
 from theta_checkpoint.value_text import MAX_DEPTH
@@ -305,18 +306,16 @@ def _itemsize(kind: str) -> int:
     return DTYPES[dtype].itemsize if dtype else 1
 
 
-def _is_size(number: int) -> bool:
-    return 0 <= number < 2**63
+def _is_size(number: object) -> bool:
+    return type(number) is int and 0 <= number < MAX_NUMBER
 
 
 def _numbers(node: object) -> tuple[int, ...]:
-    """A shape or strides: at most 64 axes, as many as PyTorch knows, of numbers that fit an int64."""
+    """A shape or strides: at most 64 axes, as many as PyTorch knows, of numbers that a manifest has room for."""
     if isinstance(node, Inert) and len(node.args) == 1:  # torch.Size
         node = node.args[0]
-    if isinstance(node, tuple | list) and len(node) <= 64:
-        numbers = tuple(number for number in node if isinstance(number, int) and _is_size(number))
-        if len(numbers) == len(node):
-            return numbers
+    if isinstance(node, tuple | list) and len(node) <= 64 and all(map(_is_size, node)):
+        return tuple(node)
     raise DamagedCheckpoint("a tensor's shape or strides are no such thing")
 
 

@@ -109,6 +109,33 @@ def test_damaged_files(tmp_path: Path, name: str) -> None:
         assert round_trip(data, store) == data
 
 
+ODD_SHAPES = {
+    "more digits than a manifest has": (b"K\x03K\x04\x86q", b"\x8a\x08" + b"\xff" * 7 + b"\x7fK\x00\x86q"),
+    "18 digits": (b"K\x03K\x04\x86q", b"\x8a\x08" + (10**18 - 1).to_bytes(8, "little") + b"K\x00\x86q"),
+    "a truth value": (b"K\x03K\x04\x86q", b"\x88K\x04\x86q"),
+}
+
+
+@pytest.mark.parametrize("name", ODD_SHAPES)
+def test_shapes_that_no_library_writes(tmp_path: Path, name: str) -> None:
+    old, new = ODD_SHAPES[name]
+    with zipfile.ZipFile(io.BytesIO(saved({"w": WEIGHT}))) as archive:
+        records = {record: archive.read(record) for record in archive.namelist()}
+    assert old in records["archive/data.pkl"]
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for record, content in records.items():
+            archive.writestr(record, content.replace(old, new))
+    assert round_trip(out.getvalue(), Store.at(tmp_path)) == out.getvalue()
+
+
+@pytest.mark.parametrize("extent", [2**63 - 1, 10**18 - 1])
+def test_an_empty_tensor_of_an_absurd_shape(tmp_path: Path, extent: int) -> None:
+    header = b'{"w":{"dtype":"F32","shape":[0,%d],"data_offsets":[0,0]}}' % extent
+    data = len(header).to_bytes(8, "little") + header
+    assert round_trip(data, Store.at(tmp_path)) == data
+
+
 def test_a_record_that_reaches_over_the_checksum_of_the_next(tmp_path: Path) -> None:
     """The checksum would be poured into the middle of a tensor."""
     data = bytearray(FILES["repacked"])

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 
 from theta_checkpoint.dtypes import DTYPES
+from theta_checkpoint.layout import MAX_NUMBER
 from theta_checkpoint.layout import DamagedCheckpoint
 from theta_checkpoint.layout import Group
 from theta_checkpoint.layout import Layout
@@ -116,7 +117,7 @@ def _group(name: str, facts: object, start: int) -> tuple[Group, list[Value]]:
             pass
         case _:
             raise DamagedCheckpoint(f"tensor {name[:200]!r} is not described as one")
-    if not all(type(number) is int and 0 <= number < 2**63 for number in (*extents, begin, end)) or begin > end:
+    if not all(type(number) is int and 0 <= number < MAX_NUMBER for number in (*extents, begin, end)) or begin > end:
         raise DamagedCheckpoint(f"tensor {name[:200]!r} has an impossible shape or place")
     shape, length = tuple(extents), end - begin
     if dtype not in DTYPES:

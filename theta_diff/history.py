@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from theta_checkpoint.failure import Failure
 from theta_checkpoint.manifest import ANY_VERSION
@@ -18,6 +17,7 @@ from theta_checkpoint.manifest import parse
 from theta_diff.compare import NamedTensor
 from theta_diff.compare import named_tensors
 from theta_diff.distances import Located
+from theta_diff.patterns import matcher
 from theta_git.repository import GitFailed
 from theta_git.repository import Repository
 from theta_git.trees import blobs_beginning
@@ -137,6 +137,7 @@ def versions(
     """
     wanted = dict.fromkeys(oid for oid in oids if oid)
     empty = Version({}, None)
+    matches = matcher(pattern)
     found: dict[str | None, Version] = {None: empty, **dict.fromkeys(wanted, empty)}
     for oid, text in blobs_beginning(repository, wanted, ANY_VERSION):
         try:
@@ -146,7 +147,7 @@ def versions(
             continue
         if manifest:
             tensors = named_tensors(manifest)
-            chosen = {name: tensors[name] for name in tensors if pattern == "*" or fnmatchcase(name, pattern)}
+            chosen = {name: tensors[name] for name in tensors if pattern == "*" or matches(name)}
             found[oid] = Version(chosen, manifest.sketches)
     if wanted and all(found[oid] is empty for oid in wanted):
         raise NoSuchVersion(f"{path} is no checkpoint there; to list checkpoints, type: git theta ls-files")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from theta_checkpoint.dtypes import DTYPES
 from theta_checkpoint.failure import Failure
 from theta_checkpoint.manifest import quoted
 from theta_diff.change import Change
 from theta_diff.change import is_measurable
+from theta_diff.patterns import matcher
 from theta_diff.report import Report
 from theta_diff.wording import transition
 
@@ -60,7 +60,8 @@ def rule(text: str) -> Rule:
 def offences(rule: Rule, report: Report) -> Iterator[str]:
     """One line for each group that breaks the rule; what is not known of a group is no reason to let it pass."""
     if rule.subject == "frozen":
-        yield from (f"{quoted(name)} {word}" for name, word in _touched(report) if fnmatchcase(name, rule.pattern))
+        matches = matcher(rule.pattern)
+        yield from (f"{quoted(name)} {word}" for name, word in _touched(report) if matches(name))
     elif rule.subject in ("added", "removed", "renamed"):
         yield from (f"{quoted(name)} {word}" for name, word in _touched(report) if word == rule.subject)
     else:

@@ -7,7 +7,6 @@ from argparse import ArgumentParser
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import asdict
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from theta_checkpoint.failure import Failure
@@ -20,6 +19,7 @@ from theta_diff.compare import named_tensors
 from theta_diff.folding import Fold
 from theta_diff.folding import folded
 from theta_diff.history import blob_at
+from theta_diff.patterns import matcher
 from theta_diff.sides import Side
 from theta_diff.sides import Version
 from theta_diff.sides import side_of
@@ -47,7 +47,8 @@ def run(args: Namespace) -> int:
     """Show a checkpoint or some of its groups."""
     side = _side(Repository(), args.version)
     tensors = named_tensors(side.manifest)
-    chosen = [tensor for name, tensor in tensors.items() if fnmatchcase(name, args.pattern or "*")]
+    matches = matcher(args.pattern or "*")
+    chosen = [tensor for name, tensor in tensors.items() if matches(name)]
     if not chosen and args.pattern:
         raise Failure(f"no group of {args.version} is named like {args.pattern!r}; without it all are listed")
     if args.json:

@@ -6,6 +6,7 @@ import math
 from collections import deque
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from theta_checkpoint.dtypes import DTYPES
 from theta_checkpoint.failure import Failure
+from theta_checkpoint.manifest import quoted
 from theta_diff.change import Change
 from theta_diff.change import exact
 from theta_diff.change import is_measurable
@@ -24,6 +26,7 @@ from theta_diff.statistics import Statistics
 from theta_store.arrays import shaped_array
 from theta_store.checkpoint import Checkpoint
 from theta_store.chunks import WORKERS
+from theta_store.objects import MissingObject
 from theta_store.values import slices
 
 _SLICE = 1 << 16
@@ -37,11 +40,11 @@ class Measured:
     changes: dict[str, Change]
     """by new name"""
     problems: tuple[str, ...]
-    """one line for each group that could not be read"""
+    """one line for each group that is damaged, and one for all whose values are not here"""
 
 
 def measured(pairs: Iterable[Pair], old: Checkpoint, new: Checkpoint, histograms: bool = False) -> Measured:
-    """The exact change of every pair that can be measured; groups whose values are missing or damaged are named.
+    """The exact change of every pair that can be measured; what could not be read is told.
 
     Memory: a few chunks (16 MiB) for each worker.
     """
@@ -49,15 +52,26 @@ def measured(pairs: Iterable[Pair], old: Checkpoint, new: Checkpoint, histograms
     for pair in sorted(filter(is_measurable, pairs), key=lambda pair: -pair.new.parameters):
         names.setdefault((pair.old.content, pair.new.content), []).append(pair)
     changes: dict[str, Change] = {}
-    problems = []
+    problems: list[str] = []
+    missing: list[str] = []
     with ThreadPoolExecutor(WORKERS) as pool:
         results = pool.map(lambda alike: _attempt(alike[0], old, new, histograms), names.values())
         for alike, result in zip(names.values(), results, strict=True):
             if isinstance(result, Statistics):
                 changes |= {pair.new.name: exact(result) for pair in alike}
+            elif isinstance(result, MissingObject):
+                missing += [pair.new.name for pair in alike]
             else:
                 problems.append(str(result))
+    problems += _missing_text(missing)
     return Measured(changes, tuple(dict.fromkeys(problems)))
+
+
+def _missing_text(names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    which = f"of {quoted(names[0])}" if len(names) == 1 else f"of {len(names)} groups"
+    return [f"values {which} are not here; get them with: git theta fetch"]
 
 
 def statistics_of(pair: Pair, old: Checkpoint, new: Checkpoint, histograms: bool = False) -> Statistics:

@@ -147,7 +147,22 @@ def test_a_diff_without_objects(model: Weights, run: Run) -> None:
     shutil.rmtree(".git/theta/objects")
     text = run("diff", "HEAD~1", "HEAD", "--exact")
     assert "~ layer.1.query" in text
-    assert "is not here; get it with: git theta fetch" in text
+    assert "(values of 2 groups are not here; get them with: git theta fetch)" in text
+
+
+def test_estimates_stand_where_values_are_not_here(model: Weights, run: Run, git: Git) -> None:
+    kept = [
+        line.split()[1][:64]
+        for line in git("show", "HEAD~1:" + PATH, "HEAD:" + PATH).splitlines()
+        if line.startswith("sketches ")
+    ]
+    for path in Path(".git/theta/objects").rglob("*"):
+        if path.is_file() and path.name not in kept:
+            path.unlink()
+    text = run("diff", "HEAD~1", "HEAD", "--exact")
+    assert "~ layer.1.query  F32[40,20]  " in text
+    assert "change ≈ " in text
+    assert "(values of 2 groups are not here; get them with: git theta fetch)" in text
 
 
 def test_log_names_the_commits_that_changed_a_group(model: Weights, run: Run, git: Git) -> None:

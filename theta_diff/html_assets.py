@@ -2,7 +2,7 @@
 
 STYLE = """
 :root { color-scheme: light dark; --fg: #1f2328; --bg: #ffffff; --soft: #f3f4f6; --line: #d0d7de; --dim: #57606a;
-  --old: #b35900; --new: #0969da; --added: #1a7f37; --removed: #cf222e; --changed: #7d4e00; --heat: 9, 105, 218; }
+  --old: #a65200; --new: #0969da; --added: #1a7f37; --removed: #cf222e; --changed: #7d4e00; --heat: 9, 105, 218; }
 @media (prefers-color-scheme: dark) { :root { --fg: #e6edf3; --bg: #0d1117; --soft: #161b22; --line: #30363d;
   --dim: #8b949e; --old: #f0883e; --new: #58a6ff; --added: #3fb950; --removed: #f85149; --changed: #d29922;
   --heat: 88, 166, 255; } }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -14,6 +15,7 @@ from theta_diff import markdown
 from theta_diff import outlines
 from theta_diff.colours import Palette
 from theta_diff.files import report_of
+from theta_diff.html_assets import STYLE
 from theta_diff.report import Detail
 from theta_diff.report import Report
 
@@ -124,3 +126,20 @@ def test_names_are_in_natural_order(report: Report) -> None:
 
 def test_one_line_names_the_file(report: Report) -> None:
     assert outlines.one_line(report).startswith("new.safetensors: ")
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of ``#rrggbb`` (WCAG 2.2)."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_stands_out_from_its_ground(scheme: str) -> None:
+    light, dark = STYLE.split("@media (prefers-color-scheme: dark)", 1)
+    colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", light if scheme == "light" else dark))
+    for text in ("fg", "dim", "old", "new", "added", "removed", "changed"):
+        for ground in ("bg", "soft"):
+            one, other = sorted((luminance(colours[text]), luminance(colours[ground])))
+            assert (other + 0.05) / (one + 0.05) >= 4.5, f"{text} on {ground}"

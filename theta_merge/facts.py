@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from theta_checkpoint.manifest import Tensor
 from theta_merge.decide import Decision
 from theta_merge.decide import State
+from theta_merge.decide import side_name
 from theta_store.sketches import Sketch
 from theta_store.sketches import changes_cosine
 
@@ -27,10 +28,8 @@ class Facts:
     @property
     def text(self) -> str:
         """``ours ≈ 2.1 %, theirs ≈ 40 %, cosine ≈ 0.31``; empty where nothing is known."""
-        names = ("ours", "theirs") if len(self.changes) == 2 else tuple(map(str, range(1, len(self.changes) + 1)))
-        parts = [
-            f"{name} {percent(change)}" for name, change in zip(names, self.changes, strict=True) if change is not None
-        ]
+        changes = enumerate(self.changes)
+        parts = [f"{side_name(side)} {percent(change)}" for side, change in changes if change is not None]
         if self.cosine is not None:
             parts.append(f"cosine ≈ {self.cosine:.2f}")
         return ", ".join(parts)

@@ -15,7 +15,7 @@ Fetch = Callable[[Sequence[str]], None]
 
 
 def objects_to_read(wanted: Outcome) -> list[str]:
-    """The objects of every version of every group that is computed."""
+    """The objects of every version of every group that is computed, and of the skeletons."""
     return list(dict.fromkeys(_objects(wanted)))
 
 
@@ -24,7 +24,7 @@ def _objects(wanted: Outcome) -> Iterator[str]:
     for version, manifest in enumerate((*versions.sides, versions.base)):
         if manifest is None:
             continue
-        digests = []
+        digests = [manifest.skeleton]
         for group in wanted.computed:
             conflict = group.conflict
             is_base = version == len(versions.sides)

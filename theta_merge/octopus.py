@@ -17,6 +17,7 @@ from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import is_manifest
 from theta_git.repository import Repository
 from theta_merge.commits import BesideInCommits
+from theta_merge.decide import side_name
 from theta_merge.history import remember
 from theta_merge.menu import Question
 from theta_merge.menu import asked
@@ -97,7 +98,9 @@ class Octopus:
         choices = chosen(wanted, path, versions)
         locate = BesideInCommits(path, self.commits, self.repository, self.store)
         if len(choices) < len(versions.conflicts):
-            session = asked(Question(path, versions, choices, locate), self.store, self.environment)
+            labels = (f"{side_name(i)}: {name}" for i, name in enumerate(("HEAD", *self._branches)))
+            question = Question(f"{path} ({', '.join(labels)})", versions, choices, locate)
+            session = asked(question, self.store, self.environment)
             choices = session.choices if session else choices
         result = settled(versions, choices, self.store, preferred(wanted, versions), locate, locate.fetch)
         told = list(conflict_report(path, result, len(versions.decisions)))
@@ -107,9 +110,14 @@ class Octopus:
         remember(content, choices, self.repository)
         return content, told
 
+    @property
+    def _branches(self) -> list[str]:
+        """What the user calls the commits that are merged into ours."""
+        return [self.environment.get(f"GITHEAD_{commit}", commit[:12]) for commit in self.commits[1:]]
+
     def _way_out(self) -> str:
         """What to type, since the index cannot hold conflicts of more than two sides."""
-        branches = " ".join(shlex.quote(self.environment.get(f"GITHEAD_{c}", c[:12])) for c in self.commits[1:])
+        branches = shlex.join(self._branches)
         return (
             f"nothing was merged; begin again with: git merge --strategy NAME {branches}  (list: git theta strategies)"
         )

@@ -34,7 +34,8 @@ def conflict_report(path: str, result: Settled, total: int) -> Iterator[str]:
         yield f"    {described_conflict(item)}"
     if len(result.open) > LISTED:
         yield f"    ... and {len(result.open) - LISTED} more"
-    yield f"resolve with: git theta resolve {shlex.quote(path)} --strategy NAME  (list: git theta strategies)"
+    command = f"git theta resolve {shlex.quote(path)} --strategy NAME"
+    yield f"resolve with: {command}  (or -i: a menu; list: git theta strategies)"
 
 
 def counted(conflicts: Collection[Decision], total: int | None = None) -> str:
@@ -64,7 +65,8 @@ def what_happened(conflict: Decision) -> str:
         return f"{side_name(changed)} changed it, {side_name(deleted)} deleted it"
     verb = "added" if conflict.kind == "both-added" else "changed"
     if len(states) == 1:
-        return f"both {verb} {next(iter(states))}"
+        who = "both" if len(conflict.changed) == 2 else f"{len(conflict.changed)} sides"
+        return f"{who} {verb} {next(iter(states))}"
     return ", ".join(
         f"{side_name(side)} {verb} it to {described_state(conflict.sides[side])}" for side in conflict.changed
     )

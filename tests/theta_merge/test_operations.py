@@ -333,7 +333,9 @@ def test_several_branches_ask_at_a_terminal(forked: Path, git: Git) -> None:
     git("commit", "-qam", "third")
     git("switch", "-q", "main")
     with running("git", "-c", "pull.octopus=theta", "merge", "--no-edit", "side", "third", term="dumb") as terminal:
-        terminal.until("quit, ? >")
+        shown = terminal.until("quit, ? >")
+        assert "(ours: HEAD, theirs: side, side-3: third)" in shown
+        assert "a: 3 sides changed F32[4,3]" in shown
         terminal.press("average\n")
         assert terminal.code() == 0
     assert load(MODEL) == {"a": 4.0, "b": 1.0, "c": 4.0, "d": 0.0}

@@ -15,6 +15,8 @@ from tests.theta_merge.conftest import Run
 from tests.theta_merge.conftest import load
 from tests.theta_merge.conftest import save
 from tests.theta_merge.terminals import running
+from theta_git.hooks import version
+from theta_git.repository import Repository
 
 UP, DOWN, ENTER, ESCAPE = "\x1b[A", "\x1b[B", "\r", "\x1b"
 
@@ -96,6 +98,15 @@ def test_the_full_screen_menu(two_conflicts: Path, git: Git) -> None:
         assert terminal.code() == 0
     assert load(MODEL) == {"a": 1.0, "b": 1.0, "c": 4.0, "d": 0.0, "layer.0.w": 5.0, "layer.1.w": 5.0}
     assert (two_conflicts / "r.toml").read_text() == '[[rule]]\nmatch = "layer.*"\nstrategy = "take-theirs"\n'
+
+
+@pytest.mark.skipif(version(Repository()) < (2, 44), reason="git does not tell how it calls the sides")
+def test_the_menu_calls_the_sides_as_the_operation_does(forked: Path, git: Git) -> None:
+    with running("git", "rebase", "side", columns=140) as terminal:
+        assert "(ours)" in terminal.until("q done")
+        terminal.press("\x03")
+        terminal.code()
+    git("rebase", "--abort")
 
 
 def test_a_preview_is_computed_on_request(forked: Path, git: Git, run: Run) -> None:

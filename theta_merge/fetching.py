@@ -24,7 +24,7 @@ def _objects(wanted: Outcome) -> Iterator[str]:
     for version, manifest in enumerate((*versions.sides, versions.base)):
         if manifest is None:
             continue
-        digests = [manifest.skeleton]
+        digests = [manifest.skeleton] if manifest.skeleton in manifest.recipes else []
         for group in wanted.computed:
             conflict = group.conflict
             is_base = version == len(versions.sides)

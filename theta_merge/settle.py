@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from strategies.contract import CannotMerge
 from theta_checkpoint import skeleton
+from theta_checkpoint.layout import byte_length
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Recipe
 from theta_checkpoint.manifest import Tensor
@@ -39,6 +40,7 @@ from theta_store import bases
 from theta_store import sketches
 from theta_store import values
 from theta_store.bases import Base
+from theta_store.bundle import Bundler
 from theta_store.chains import needed
 from theta_store.chains import restorable
 from theta_store.chains import shallowest
@@ -130,19 +132,43 @@ def _computed(
             name = group.state.name
             return str(error).removeprefix(f"group {name!r}: ").removeprefix(f"group {name}: ")
 
-    with ThreadPoolExecutor(WORKERS) as pool:
-        results = dict(zip((g.state.name for g in wanted.computed), pool.map(one, wanted.computed), strict=True))
-    made = {name: result for name, result in results.items() if isinstance(result, Intake)}
-    refused = {name: result for name, result in results.items() if isinstance(result, str)}
+    refused: dict[str, str] = {}
+
+    def finished() -> Iterator[tuple[str, Intake]]:
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for group, result in zip(wanted.computed, pool.map(one, wanted.computed), strict=True):
+                if isinstance(result, Intake):
+                    yield group.state.name, result
+                else:
+                    refused[group.state.name] = result
+
+    made = _bundled(finished(), store)
     return made, refused, tuple(engine.cautions.notes())
+
+
+def _bundled(intakes: Iterable[tuple[str, Intake]], store: Store) -> dict[str, Intake]:
+    """The intakes by name, small ones in bundles, as `git add` has them."""
+    bundler = Bundler(store.objects)
+    found: dict[str, Intake] = {}
+    placed: dict[str, Recipe] = {}
+    for name, intake in intakes:
+        found[name] = replace(intake, held=None)
+        if intake.held is not None:
+            placed.update((recipe.digest, recipe) for recipe in bundler.add(intake.recipe, intake.held))
+    placed.update((recipe.digest, recipe) for recipe in bundler.close())
+    return {name: replace(one, recipe=placed.get(one.digest, one.recipe)) for name, one in found.items()}
 
 
 def _taken_in(engine: Computer, group: Computed, base: Base | None, store: Store) -> Intake:
     """A computed group in the store, leaning on ours where that makes it smaller, as `git add` would have it."""
     if base:
         with contextlib.suppress(MissingObject, CorruptObject):
-            return taken_in(engine.chunks(group), group.state.dtype, store.objects, base)
-    return taken_in(engine.chunks(group), group.state.dtype, store.objects)
+            return taken_in(engine.chunks(group), _length(group.state), group.state.dtype, store.objects, base)
+    return taken_in(engine.chunks(group), _length(group.state), group.state.dtype, store.objects)
+
+
+def _length(tensor: Tensor) -> int:
+    return byte_length(tensor.dtype, tensor.shape)
 
 
 def _stored(wanted: Outcome, computed: Mapping[str, Intake], store: Store) -> Settled:
@@ -172,14 +198,17 @@ def _digest(group: Taken | Computed, new: Mapping[str, Intake]) -> str:
 
 def _reordered(wanted: Outcome, store: Store) -> dict[str, Intake]:
     """Groups taken from a version that stores their elements in another order than the file they go into."""
-    found: dict[str, Intake] = {}
+    return _bundled(_in_order(wanted, store), store)
+
+
+def _in_order(wanted: Outcome, store: Store) -> Iterator[tuple[str, Intake]]:
     for name, tensor in wanted.frame.manifest.groups.items():
         group = wanted.groups[name]
         if isinstance(group, Taken) and isinstance(group.state, Tensor) and group.state.strides != tensor.strides:
             version = wanted.versions[group.version]
             assert version is not None
-            found[name] = taken_in(chunks_in_order(readable(version, store), tensor), tensor.dtype, store.objects)
-    return found
+            chunks = chunks_in_order(readable(version, store), tensor)
+            yield name, taken_in(chunks, _length(tensor), tensor.dtype, store.objects)
 
 
 def chunks_in_order(checkpoint: Checkpoint, target: Tensor) -> Iterator[bytes]:

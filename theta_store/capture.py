@@ -26,9 +26,7 @@ from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Recipe
 from theta_checkpoint.manifest import Tensor
 from theta_checkpoint.manifest import TiedTensor
-from theta_store import bundle
 from theta_store import sketches
-from theta_store.bases import Base
 from theta_store.bases import nearest
 from theta_store.bases import versions
 from theta_store.bundle import Bundler
@@ -41,11 +39,9 @@ from theta_store.chunks import chunk_ranges
 from theta_store.crcs import Range
 from theta_store.crcs import expected_bytes
 from theta_store.encodings import dense
-from theta_store.intake import Encoder
-from theta_store.intake import stored
+from theta_store.intake import encoded
 from theta_store.objects import CorruptObject
 from theta_store.objects import MissingObject
-from theta_store.objects import ObjectStore
 from theta_store.parallel import mapped
 from theta_store.sketches import Sketch
 from theta_store.store import Store
@@ -182,21 +178,12 @@ def _made(source: Source, group: Group, digest: str, known: _Known, store: Store
     bases = versions(group, known.earlier, known.recipes) if known.earlier else []
     base = nearest(sketch, bases, known.sketches)
     try:
-        recipe, held = _encoded(source, group, store.objects, base)
+        recipe, held = encoded(group_chunks(source, group), group.length, group.dtype, store.objects, base)
     except (MissingObject, CorruptObject):
-        recipe, held = _encoded(source, group, store.objects, None)
+        recipe, held = encoded(group_chunks(source, group), group.length, group.dtype, store.objects, None)
     if recipe.digest != digest:
         raise FileChanged(f"group {group.name}: the file was written to while it was read; add it again")
     return _Made(recipe, sketch, held)
-
-
-def _encoded(source: Source, group: Group, objects: ObjectStore, base: Base | None) -> tuple[Recipe, bytes | None]:
-    """The recipe of a group that is now stored, or the recipe without its object and the encoding of a small one."""
-    if not 0 < group.length <= bundle.SMALL:
-        return stored(group_chunks(source, group), group.dtype, objects, base), None
-    encoder = Encoder(group.dtype, objects, base)
-    held = b"".join(encoder.encoded(group_chunks(source, group)))
-    return encoder.recipe(), held
 
 
 def _sketched(source: Source, group: Group) -> Sketch:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from blake3 import blake3
 
 from theta_checkpoint.manifest import Recipe
+from theta_store import bundle
 from theta_store import sketches
 from theta_store.bases import Base
 from theta_store.encodings import dense
@@ -21,11 +22,13 @@ from theta_store.objects import ObjectStore
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """A group whose values are now in the store."""
+    """A group whose values are now in the store, or will be with the next bundle."""
 
     recipe: Recipe
     sketch: bytes
     """its row, see :func:`theta_store.sketches.row`"""
+    held: bytes | None = None
+    """the encoding of a small group, where it still has to go into a bundle"""
 
     @property
     def digest(self) -> str:
@@ -33,8 +36,10 @@ class Intake:
         return self.recipe.digest
 
 
-def taken_in(chunks: Iterable[bytes], dtype: str, objects: ObjectStore, base: Base | None = None) -> Intake:
-    """Store a group and its sketch; takes and raises what :func:`stored` does."""
+def taken_in(
+    chunks: Iterable[bytes], length: int, dtype: str, objects: ObjectStore, base: Base | None = None
+) -> Intake:
+    """Store a group of ``length`` bytes and its sketch; takes and raises what :func:`stored` does."""
     sketcher = sketches.Sketcher(dtype)
 
     def sketched() -> Iterator[bytes]:
@@ -42,8 +47,19 @@ def taken_in(chunks: Iterable[bytes], dtype: str, objects: ObjectStore, base: Ba
             sketcher.update(chunk)
             yield chunk
 
-    recipe = stored(sketched(), dtype, objects, base)
-    return Intake(recipe, sketches.row(recipe.digest, sketcher.sketch()))
+    recipe, held = encoded(sketched(), length, dtype, objects, base)
+    return Intake(recipe, sketches.row(recipe.digest, sketcher.sketch()), held)
+
+
+def encoded(
+    chunks: Iterable[bytes], length: int, dtype: str, objects: ObjectStore, base: Base | None
+) -> tuple[Recipe, bytes | None]:
+    """The recipe of a group that is now stored, or the recipe without its object and the encoding of a small one."""
+    if not 0 < length <= bundle.SMALL:
+        return stored(chunks, dtype, objects, base), None
+    encoder = Encoder(dtype, objects, base)
+    held = b"".join(encoder.encoded(chunks))
+    return encoder.recipe(), held
 
 
 def stored(chunks: Iterable[bytes], dtype: str, objects: ObjectStore, base: Base | None = None) -> Recipe:

@@ -94,6 +94,15 @@ def test_merged_groups_lean_on_ours_where_that_makes_them_smaller(store: Store) 
     assert found.recipes[found.groups["w"].digest].base is None
 
 
+def test_small_groups_share_an_object(store: Store) -> None:
+    names = [f"w{number}" for number in range(20)]
+    versions = [{name: numpy.full(9, seed, numpy.float32) + int(name[1:]) for name in names} for seed in range(3)]
+    base, *sides = (stored(one, store) for one in versions)
+    found = settle.settled(Versions(base, tuple(sides)), dict.fromkeys(names, choice("average", {}, 2)), store).manifest
+    assert len({found.recipes[tensor.digest].oids for tensor in found.groups.values()}) == 1
+    assert array(StoredCheckpoint(found, store.objects), "w7").tolist() == [8.5] * 9
+
+
 def test_what_is_not_here_is_fetched_at_once_and_nothing_else(store: Store) -> None:
     base, ours, theirs = (checkpoint(seed, store) for seed in range(3))
     fetched: list[str] = []

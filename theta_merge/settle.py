@@ -51,8 +51,8 @@ from theta_store.chunks import WORKERS
 from theta_store.chunks import chunk_length
 from theta_store.chunks import chunk_ranges
 from theta_store.intake import Intake
+from theta_store.intake import intake
 from theta_store.intake import stored
-from theta_store.intake import taken_in
 from theta_store.objects import CorruptObject
 from theta_store.objects import MissingObject
 from theta_store.store import Store
@@ -151,10 +151,10 @@ def _bundled(intakes: Iterable[tuple[str, Intake]], store: Store) -> dict[str, I
     bundler = Bundler(store.objects)
     found: dict[str, Intake] = {}
     placed: dict[str, Recipe] = {}
-    for name, intake in intakes:
-        found[name] = replace(intake, held=None)
-        if intake.held is not None:
-            placed.update((recipe.digest, recipe) for recipe in bundler.add(intake.recipe, intake.held))
+    for name, one in intakes:
+        found[name] = replace(one, held=None)
+        if one.held is not None:
+            placed.update((recipe.digest, recipe) for recipe in bundler.add(one.recipe, one.held))
     placed.update((recipe.digest, recipe) for recipe in bundler.close())
     return {name: replace(one, recipe=placed.get(one.digest, one.recipe)) for name, one in found.items()}
 
@@ -163,8 +163,8 @@ def _taken_in(engine: Computer, group: Computed, base: Base | None, store: Store
     """A computed group in the store, leaning on ours where that makes it smaller, as `git add` would have it."""
     if base:
         with contextlib.suppress(MissingObject, CorruptObject):
-            return taken_in(engine.chunks(group), _length(group.state), group.state.dtype, store.objects, base)
-    return taken_in(engine.chunks(group), _length(group.state), group.state.dtype, store.objects)
+            return intake(engine.chunks(group), _length(group.state), group.state.dtype, store.objects, base)
+    return intake(engine.chunks(group), _length(group.state), group.state.dtype, store.objects)
 
 
 def _length(tensor: Tensor) -> int:
@@ -177,7 +177,7 @@ def _stored(wanted: Outcome, computed: Mapping[str, Intake], store: Store) -> Se
     frame = wanted.frame.manifest
     groups = {name: replace(tensor, digest=_digest(wanted.groups[name], new)) for name, tensor in frame.groups.items()}
     digests = {*(tensor.digest for tensor in groups.values()), frame.skeleton}
-    fresh = {intake.digest: intake for intake in new.values()}
+    fresh = {one.digest: one for one in new.values()}
     made = [*(one.recipe for one in fresh.values()), *_skeleton_recipe(wanted, store)]
     known = _known(wanted, made)
     recipes = needed(known, digests)
@@ -185,7 +185,7 @@ def _stored(wanted: Outcome, computed: Mapping[str, Intake], store: Store) -> Se
     manifest = replace(frame, groups=groups, recipes=recipes, sketches=store.objects.write(rows) if rows else None)
     store.registry.remember(
         recipes=needed(known, fresh).values(),
-        sketches=[(intake.digest, intake.sketch) for intake in fresh.values()],
+        sketches=[(one.digest, one.sketch) for one in fresh.values()],
     )
     same = next((side for side in wanted.versions.sides if side.root == manifest.root), manifest)
     return Settled(same, wanted.open, wanted.notes)
@@ -208,7 +208,7 @@ def _in_order(wanted: Outcome, store: Store) -> Iterator[tuple[str, Intake]]:
             version = wanted.versions[group.version]
             assert version is not None
             chunks = chunks_in_order(readable(version, store), tensor)
-            yield name, taken_in(chunks, _length(tensor), tensor.dtype, store.objects)
+            yield name, intake(chunks, _length(tensor), tensor.dtype, store.objects)
 
 
 def chunks_in_order(checkpoint: Checkpoint, target: Tensor) -> Iterator[bytes]:
@@ -237,7 +237,7 @@ def _known(wanted: Outcome, made: Iterable[Recipe]) -> dict[str, Recipe]:
 
 def _rows(wanted: Outcome, digests: set[str], fresh: Mapping[str, Intake], store: Store) -> bytes:
     """The sketches of the merged groups, as far as they are here."""
-    rows = {digest: intake.sketch for digest, intake in fresh.items()}
+    rows = {digest: one.sketch for digest, one in fresh.items()}
     for version in (wanted.versions.base, *wanted.versions.sides):
         if version:
             for digest, sketch in StoredCheckpoint(version, store.objects).sketches.items():

@@ -36,19 +36,24 @@ class Intake:
         return self.recipe.digest
 
 
-def taken_in(
-    chunks: Iterable[bytes], length: int, dtype: str, objects: ObjectStore, base: Base | None = None
-) -> Intake:
-    """Store a group of ``length`` bytes and its sketch; takes and raises what :func:`stored` does."""
+def taken_in(chunks: Iterable[bytes], dtype: str, objects: ObjectStore, base: Base | None = None) -> Intake:
+    """Store a group and its sketch; takes and raises what :func:`stored` does."""
     sketcher = sketches.Sketcher(dtype)
+    recipe = stored(_sketched(chunks, sketcher), dtype, objects, base)
+    return Intake(recipe, sketches.row(recipe.digest, sketcher.sketch()))
 
-    def sketched() -> Iterator[bytes]:
-        for chunk in chunks:
-            sketcher.update(chunk)
-            yield chunk
 
-    recipe, held = encoded(sketched(), length, dtype, objects, base)
+def intake(chunks: Iterable[bytes], length: int, dtype: str, objects: ObjectStore, base: Base | None = None) -> Intake:
+    """The same for a group of ``length`` bytes, which is held for a bundle if it is small."""
+    sketcher = sketches.Sketcher(dtype)
+    recipe, held = encoded(_sketched(chunks, sketcher), length, dtype, objects, base)
     return Intake(recipe, sketches.row(recipe.digest, sketcher.sketch()), held)
+
+
+def _sketched(chunks: Iterable[bytes], sketcher: sketches.Sketcher) -> Iterator[bytes]:
+    for chunk in chunks:
+        sketcher.update(chunk)
+        yield chunk
 
 
 def encoded(

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable
-from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -23,56 +16,19 @@ from theta_cli.main import run
 
 Git = Callable[..., str]
 
-pytestmark = pytest.mark.skipif(not find_spec("giftless"), reason="giftless is not installed")
-
-_SERVE = """
-import sys
-from werkzeug.serving import run_simple
-from giftless.app import init_app
-run_simple("127.0.0.1", int(sys.argv[1]), init_app(), threaded=True)
-"""
-_CONFIG = """
-AUTH_PROVIDERS: ["giftless.auth.allow_anon:read_write"]
-"""
-
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Path]:
-    """The folder of a running server, to which every clone sends its objects; its URL is in ``url``."""
-    folder = tmp_path / "server"
-    folder.mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {**os.environ, "GIFTLESS_CONFIG_STR": _CONFIG}
-    command = [sys.executable, "-W", "ignore", "-c", _SERVE, str(port)]
-    process = subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        _wait(f"http://127.0.0.1:{port}/")
-        url = f"http://127.0.0.1:{port}/our/models"
-        for key, value in (("lfs.url", url), ("lfs.transfer.maxretries", "1"), ("lfs.locksverify", "false")):
-            subprocess.run(["git", "config", "--global", key, value], check=True)
-        yield folder
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _wait(url: str) -> None:
-    for _ in range(300):
-        try:
-            urllib.request.urlopen(url).close()
-            return
-        except urllib.error.HTTPError:
-            return
-        except OSError:
-            time.sleep(0.1)
+def server(giftless: tuple[int, Path], organisation: str, bare: Path, git: Git) -> Path:
+    """Where a running server keeps the objects of every clone."""
+    port, storage = giftless
+    url = f"http://127.0.0.1:{port}/{organisation}/models"
+    for key, value in (("lfs.url", url), ("lfs.transfer.maxretries", "1"), ("lfs.locksverify", "false")):
+        git("config", "--global", key, value)
+    return storage / organisation / "models"
 
 
 def _stored(server: Path) -> set[str]:
-    return {path.name for path in (server / "lfs-storage").glob("*/*/*") if path.is_file()}
+    return {path.name for path in server.iterdir()}
 
 
 def _objects(folder: Path) -> set[str]:
@@ -93,7 +49,7 @@ def test_the_server_is_asked_what_it_has(
     git("commit", "--quiet", "-a", "-m", "change")
     git("push", "--quiet", "origin", "main")
     before = _objects(first)
-    lost = next(path for path in (server / "lfs-storage").glob("*/*/*") if path.is_file())
+    lost = next(server.iterdir())
     run("gc", ["--prune-remote-verified"])
     assert _objects(first) < before
     run("fetch", ["--all"])
@@ -116,7 +72,7 @@ def test_a_push_of_values_that_only_the_server_has(server: Path, first: Path, gi
 
 
 def test_wrong_bytes_from_the_server_are_refused(server: Path, first: Path, clone: CloneOf) -> None:
-    damaged = next(path for path in (server / "lfs-storage").glob("*/*/*") if path.is_file())
+    damaged = next(server.iterdir())
     data = bytearray(damaged.read_bytes())
     data[-1] ^= 1
     damaged.write_bytes(data)
@@ -130,7 +86,7 @@ def test_a_server_that_is_gone_stops_the_push_and_not_the_clone(
 ) -> None:
     save(first / "m.safetensors", a=3.0)
     git("commit", "--quiet", "-a", "-m", "change")
-    shutil.rmtree(server / "lfs-storage")
+    shutil.rmtree(server)
     git("config", "--global", "lfs.url", "http://127.0.0.1:9/our/models")
     assert failing("push", "origin", "main").returncode
     assert (clone("second") / "m.safetensors").read_bytes().startswith(b"theta 1\n")

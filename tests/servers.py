@@ -1,0 +1,97 @@
+"""Real servers on loopback, one of each for all tests of a worker: a git-lfs server (giftless), and S3 (moto)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+_GIFTLESS = """
+import sys
+from werkzeug.serving import run_simple
+from giftless.app import init_app
+run_simple("127.0.0.1", int(sys.argv[1]), init_app(), threaded=True)
+"""
+_ANYONE = """
+AUTH_PROVIDERS: ["giftless.auth.allow_anon:read_write"]
+"""
+_numbers = count()
+
+
+@pytest.fixture(scope="session")
+def giftless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
+    """The port of a git-lfs server, and the folder in which it keeps what it was given, by organisation."""
+    if not find_spec("giftless"):
+        pytest.skip("giftless is not installed")
+    folder = tmp_path_factory.mktemp("giftless")
+    with _serving("-c", _GIFTLESS, folder=folder) as port:
+        yield port, folder / "lfs-storage"
+
+
+@pytest.fixture(scope="session")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of an S3 server."""
+    if not find_spec("moto") or not find_spec("flask"):
+        pytest.skip("moto[server] is not installed")
+    with _serving("-m", "moto.server", "-H", "127.0.0.1", "-p", folder=tmp_path_factory.mktemp("moto")) as port:
+        yield port
+
+
+@pytest.fixture
+def organisation() -> str:
+    """A name under which no other test keeps anything."""
+    return f"org{next(_numbers)}"
+
+
+@pytest.fixture
+def bucket(moto: int, organisation: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty bucket, and the environment to use it."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{moto}/{organisation}", method="PUT")).close()
+    return organisation
+
+
+@contextlib.contextmanager
+def _serving(*command: str, folder: Path) -> Iterator[int]:
+    """The port of a server, started with it as the last argument, that answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-W", "ignore", *command, str(port)],
+        cwd=folder,
+        env={**os.environ, "GIFTLESS_CONFIG_STR": _ANYONE},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait(server, f"http://127.0.0.1:{port}/")
+        yield port
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _wait(server: subprocess.Popen[bytes], url: str) -> None:
+    while server.poll() is None:
+        try:
+            urllib.request.urlopen(url).close()
+            return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError(f"{server.args!r} ended with {server.returncode}")

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
-from dataclasses import field
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler
 from http.server import ThreadingHTTPServer
@@ -28,27 +27,31 @@ class Answer:
     """the length that the answer claims to have, where that is not the truth"""
 
 
-Fault = Callable[[Answer], Answer]
+Fault = Callable[[Callable[[], Answer]], Answer]
+"""takes what asks the server, and makes an answer of that or without it"""
 
 
-def refusal(status: int, **headers: str) -> Fault:
-    """The server answers with a status alone."""
+def saying(status: int, body: bytes = b"", **headers: str) -> Fault:
+    """The server is not asked: it refuses, or says what it likes."""
     pairs = [(name.replace("_", "-"), value) for name, value in headers.items()]
-    return lambda answer: Answer(status, pairs, b"")
+    return lambda asked: Answer(status, pairs, body)
 
 
-def truncated(answer: Answer) -> Answer:
+def truncated(asked: Callable[[], Answer]) -> Answer:
     """The connection ends in the middle of the body."""
+    answer = asked()
     return Answer(answer.status, answer.headers, answer.body[: len(answer.body) // 2], len(answer.body))
 
 
-def cut(answer: Answer) -> Answer:
+def cut(asked: Callable[[], Answer]) -> Answer:
     """The body is half of what it should be, and says so."""
+    answer = asked()
     return Answer(answer.status, answer.headers, answer.body[: len(answer.body) // 2])
 
 
-def wrong(answer: Answer) -> Answer:
+def wrong(asked: Callable[[], Answer]) -> Answer:
     """A body of the right length with a flipped bit."""
+    answer = asked()
     body = bytearray(answer.body)
     if body:
         body[len(body) // 2] ^= 1
@@ -66,8 +69,6 @@ class Proxy:
     """which requests are spoilt, by ``METHOD PATH``"""
     times: int = 1 << 30
     """how many are, before all is well again"""
-    seen: list[str] = field(default_factory=list)
-    """``METHOD PATH`` of every request"""
 
     @property
     def url(self) -> str:
@@ -79,12 +80,12 @@ class Proxy:
     def behave(self) -> None:
         self.fault = None
 
-    def spoilt(self, request: str, answer: Answer) -> Answer:
-        self.seen.append(request)
+    def answer(self, request: str, asked: Callable[[], Answer]) -> Answer:
+        """The answer to ``METHOD PATH``."""
         if self.fault and self.times > 0 and self.where.search(request):
             self.times -= 1
-            return self.fault(answer)
-        return answer
+            return self.fault(asked)
+        return asked()
 
 
 @contextlib.contextmanager
@@ -96,7 +97,7 @@ def proxy_before(upstream: int) -> Iterator[Proxy]:
 
         def do_GET(self) -> None:
             body = self._body()
-            answer = proxy.spoilt(f"{self.command} {self.path}", self._asked(body))
+            answer = proxy.answer(f"{self.command} {self.path}", lambda: self._asked(body))
             self.send_response_only(answer.status)
             for name, value in answer.headers:
                 self.send_header(name, value)

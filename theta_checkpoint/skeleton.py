@@ -17,6 +17,9 @@ from itertools import groupby
 from theta_checkpoint.failure import Failure
 from theta_checkpoint.layout import Checksum
 
+MAX_FACTS = 1 << 29
+"""bytes that the list of segments may have: some two million groups"""
+
 
 @dataclass(frozen=True, slots=True)
 class Literal:
@@ -105,6 +108,8 @@ def encoded(segments: list[Segment]) -> bytes:
 def decoded(data: bytes) -> list[Segment]:
     """The segments that :func:`encoded` wrote; raises :class:`BadSkeleton`."""
     head, _, literals = data.partition(b"\n")
+    if len(head) > MAX_FACTS:
+        raise BadSkeleton(f"damaged skeleton: {len(head):,} bytes of segments")
     try:
         facts = json.loads(head)
     except (ValueError, RecursionError) as error:

@@ -25,6 +25,7 @@ from theta_checkpoint.manifest import is_manifest
 from theta_checkpoint.manifest import parse
 from theta_cli.from_git_theta import GitThetaImport
 from theta_git import attributes
+from theta_git.repository import GitFailed
 from theta_git.repository import Repository
 from theta_store import git_theta
 from theta_store.capture import captured
@@ -197,4 +198,7 @@ def _written(repository: Repository, pieces: Iterable[bytes]) -> str:
         assert process.stdout
         process.stdin.writelines(pieces)
         process.stdin.close()
-        return process.stdout.read().decode().strip()
+        oid = process.stdout.read().decode().strip()
+    if process.returncode:
+        raise GitFailed(tuple(command[1:]), "it failed; nothing was changed")
+    return oid

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from theta_checkpoint.failure import Failure
 from theta_git.repository import Repository
 from theta_store.objects import ObjectStore
+from theta_store.remotes import ABSENT
 from theta_store.remotes import Failures
+from theta_store.remotes import reasons
 from theta_store.remotes.chosen import NoRemote
 from theta_store.remotes.chosen import default_remote
 from theta_store.remotes.meter import Meter
@@ -18,11 +20,14 @@ from theta_store.remotes.meter import Meter
 class ObjectsMissing(Failure):
     """Values that are neither here nor on the remote."""
 
-    def __init__(self, lacking: Mapping[str, str], reasons: Collection[str]) -> None:
-        """``lacking`` says for each path what is missing, ``reasons`` why it did not come."""
+    def __init__(self, lacking: Mapping[str, str], failures: Failures) -> None:
+        """``lacking`` says for each path what is missing, ``failures`` why it did not come."""
         lines = [f"{path}: not here: {what}" for path, what in lacking.items()]
-        hint = "a clone that has them can send them: git theta push; or copy .git/theta/objects from it"
-        super().__init__("\n".join([*lines, *(f"    {why}" for why in reasons), hint]))
+        if all(why.endswith(ABSENT) for why in failures.values()):
+            hint = "a clone that has them can send them: git theta push; or copy .git/theta/objects from it"
+        else:
+            hint = "nothing is lost; to try again, type: git theta pull"
+        super().__init__("\n".join([*lines, *(f"    {why}" for why in reasons(failures)), hint]))
 
 
 def fetched(repository: Repository, objects: ObjectStore, wanted: Collection[str], name: str | None) -> Failures:
@@ -35,7 +40,8 @@ def fetched(repository: Repository, objects: ObjectStore, wanted: Collection[str
         return {}
     meter = Meter("fetching", sys.stderr)
     try:
-        return default_remote(repository, objects, name).fetch(lacking, meter)
+        remote = default_remote(repository, objects, name)
+        return {oid: f"{remote.title}: {why}" for oid, why in remote.fetch(lacking, meter).items()}
     except NoRemote as error:
         return dict.fromkeys(lacking, str(error))
     finally:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from theta_checkpoint.failure import Failure
 from theta_cli.conversion import Conversion
-from theta_cli.conversion import attributes_text
 from theta_cli.conversion import attributes_with
 from theta_git import history
+from theta_git.commits import committed_blobs
 from theta_git.history import Rules
 from theta_git.repository import Repository
 from theta_git.trees import index_entries
@@ -53,13 +50,11 @@ def migrate_head(conversion: Conversion, line: str | None, message: str) -> Migr
     if not changed:
         patterns = " ".join(conversion.patterns)
         raise NothingMatches(f"no file that matches {patterns} has to be converted; to list files, type: git ls-files")
-    _rewrite_attributes(repository, conversion.patterns, line)
-    modes = _modes(repository)
-    records = (f"{modes[entry.path]} {new[entry.path]}\t{entry.path}\0" for entry in changed)
-    stdin = "".join(records).encode("utf-8", "surrogateescape")
-    repository.output("add", "--", history.ATTRIBUTES)
-    repository.output("update-index", "-z", "--index-info", stdin=stdin)
-    repository.output("commit", "--quiet", "-m", message)
+    attributes = attributes_with(repository, conversion.patterns, line)
+    old = next((entry.oid for entry in entries if entry.path == history.ATTRIBUTES), None)
+    blobs = {entry.path: new[entry.path] for entry in changed} | {history.ATTRIBUTES: attributes(old)}
+    with history.followed(repository):
+        committed_blobs(repository, "HEAD", blobs, f"{message}\n")
     _check_out(repository, conversion)
     return Migrated(_changed(conversion), 1)
 
@@ -74,14 +69,3 @@ def _check_out(repository: Repository, conversion: Conversion) -> None:
 
 def _changed(conversion: Conversion) -> int:
     return sum(old != new for old, new in conversion.done.items())
-
-
-def _modes(repository: Repository) -> dict[str, str]:
-    listed = os.fsdecode(repository.output("ls-files", "-z", "--stage")).split("\0")[:-1]
-    return {path: facts.split()[0] for facts, _, path in (record.partition("\t") for record in listed)}
-
-
-def _rewrite_attributes(repository: Repository, patterns: Sequence[str], line: str | None) -> None:
-    file = Path(repository.folder) / history.ATTRIBUTES
-    text = file.read_text("utf-8", "surrogateescape") if file.exists() else ""
-    file.write_text(attributes_text(text, patterns, line), "utf-8", "surrogateescape")

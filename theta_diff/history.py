@@ -21,9 +21,8 @@ from theta_diff.patterns import matcher
 from theta_git.repository import GitFailed
 from theta_git.repository import Repository
 from theta_git.trees import blobs_beginning
-from theta_store.objects import MissingObject
+from theta_store import sketches
 from theta_store.objects import ObjectStore
-from theta_store.sketches import decoded
 
 _FORMAT = "--format=%x01%H%x00%as%x00%an%x00%s"
 _RECORD = re.compile("\x01(?=[0-9a-f]{40,64}\0)")
@@ -158,10 +157,7 @@ def versions(
 
 def located(version: Version, objects: ObjectStore) -> Located:
     """The version with the sketches that are here."""
-    try:
-        return Located(version.groups, decoded(objects.read(version.sketches)) if version.sketches else {})
-    except (MissingObject, OSError):
-        return Located(version.groups, {})
+    return Located(version.groups, sketches.stored(version.sketches, objects))
 
 
 def _folder_text(path: str) -> str:

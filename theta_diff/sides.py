@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import is_manifest
 from theta_checkpoint.manifest import parse
-from theta_store.objects import MissingObject
+from theta_store import sketches
 from theta_store.objects import ObjectStore
 from theta_store.objects import StoreNotWritable
 from theta_store.sketches import Sketch
-from theta_store.sketches import decoded
 
 if TYPE_CHECKING:
     from theta_checkpoint.layout import Source
@@ -112,7 +111,7 @@ def from_manifest(manifest: Manifest, theta_dir: Path) -> Side:
 
         return StoredCheckpoint(manifest, objects)
 
-    return Side(manifest, checkpoint, _sketches(manifest, objects))
+    return Side(manifest, checkpoint, sketches.stored(manifest.sketches, objects))
 
 
 def from_file(path: Path) -> Side:
@@ -149,13 +148,6 @@ def file_digest(path: Path) -> str:
         while piece := file.read(_PIECE):
             hasher.update(piece)
     return hasher.hexdigest()
-
-
-def _sketches(manifest: Manifest, objects: ObjectStore) -> Mapping[str, Sketch]:
-    try:
-        return decoded(objects.read(manifest.sketches)) if manifest.sketches else {}
-    except (MissingObject, OSError):
-        return {}
 
 
 def _captured(path: Path, store: Store) -> Manifest:

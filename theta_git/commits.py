@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+from collections.abc import Collection
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,12 +34,17 @@ def committed(repository: Repository, ref: str, files: Mapping[str, bytes], mess
     Nobody else's commit is lost: it fails if the branch moves meanwhile. On the current branch the index
     follows for these files, unless something else is staged for them. The working tree is left alone.
     """
+    return committed_blobs(repository, ref, {path: _blob(repository, data) for path, data in files.items()}, message)
+
+
+def committed_blobs(repository: Repository, ref: str, blobs: Mapping[str, str], message: str) -> str:
+    """As :func:`committed`, with files given as ids of blobs."""
     parent = repository.finished("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}").stdout.decode().strip()
-    blobs = {path: _blob(repository, content) for path, content in files.items()}
+    entries = _entries(blobs, _executables(repository, parent))
     with tempfile.TemporaryDirectory(dir=repository.common_dir, prefix="theta-index.") as folder:
         scratch = {"GIT_INDEX_FILE": os.path.join(folder, "index")}
         _git(repository, scratch, "read-tree", *([parent] if parent else ["--empty"]))
-        _git(repository, scratch, "update-index", "-z", "--index-info", stdin=_entries(blobs))
+        _git(repository, scratch, "update-index", "-z", "--index-info", stdin=entries)
         tree = _git(repository, scratch, "write-tree").decode().strip()
     parents = ["-p", parent] if parent else []
     commit = repository.output("commit-tree", tree, *parents, stdin=message.encode()).decode().strip()
@@ -47,7 +53,8 @@ def committed(repository: Repository, ref: str, files: Mapping[str, bytes], mess
     subject = message.partition("\n")[0]
     repository.output("update-ref", "-m", f"theta.save: {subject}", ref, commit, parent or "0" * len(commit))
     if follow:
-        repository.output("update-index", "-z", "--index-info", stdin=_entries(follow))
+        executables = _executables(repository, parent)
+        repository.output("update-index", "-z", "--index-info", stdin=_entries(follow, executables))
     return commit
 
 
@@ -69,8 +76,17 @@ def _blob(repository: Repository, content: bytes) -> str:
     return repository.output("hash-object", "-w", "--stdin", "--no-filters", stdin=content).decode().strip()
 
 
-def _entries(blobs: Mapping[str, str]) -> bytes:
-    return b"".join(b"100644 %b\t%b\0" % (blob.encode(), os.fsencode(path)) for path, blob in blobs.items())
+def _executables(repository: Repository, commit: str) -> set[str]:
+    """The paths of a commit that have the executable bit; of no commit, none."""
+    listed = repository.output("ls-tree", "-r", "-z", "--full-tree", commit) if commit else b""
+    return {os.fsdecode(line.partition(b"\t")[2]) for line in listed.split(b"\0") if line.startswith(b"100755 ")}
+
+
+def _entries(blobs: Mapping[str, str], executables: Collection[str]) -> bytes:
+    return b"".join(
+        b"%b %b\t%b\0" % (b"100755" if path in executables else b"100644", blob.encode(), os.fsencode(path))
+        for path, blob in blobs.items()
+    )
 
 
 def _git(repository: Repository, environment: Mapping[str, str], *arguments: str, stdin: bytes = b"") -> bytes:

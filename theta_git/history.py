@@ -6,6 +6,7 @@ Blobs do not travel: the stream names them by id, and the filter puts other ids 
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 import subprocess
 import tempfile
@@ -23,6 +24,7 @@ from theta_git.repository import Repository
 BACKUP = "refs/original/theta/"
 ATTRIBUTES = ".gitattributes"
 
+_REWRITTEN = ("refs/heads", "refs/tags")
 _EXPORT = (
     "-c", "core.quotePath=false", "fast-export", "--branches", "--tags", "--no-data", "--reencode=no",
     "--signed-tags=strip", "--tag-of-filtered-object=rewrite",
@@ -44,11 +46,32 @@ class Rules:
 
 
 def check_clean(repository: Repository) -> None:
-    """Raise :class:`NotClean` unless everything is committed."""
+    """Raise :class:`NotClean` unless everything is committed.
+
+    What a killed rewriting left behind the refs follows them first.
+    """
+    if _mark(repository).exists():
+        _follow(repository)
     if repository.output("status", "--porcelain", "--untracked-files=no"):
         raise NotClean("there are changes that are not committed; commit or stash them first")
     if repository.output("ls-files", "--others", "--", ATTRIBUTES):
         raise NotClean(f"{ATTRIBUTES} is not committed; first: git add {ATTRIBUTES}, and git commit")
+
+
+@contextlib.contextmanager
+def followed(repository: Repository) -> Iterator[None]:
+    """While open, refs may change; then the index and the attributes file follow, if not now then the next time.
+
+    Everything must have been committed before, see :func:`check_clean`.
+    """
+    mark = _mark(repository)
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+    try:
+        yield
+        _follow(repository)
+    finally:
+        mark.unlink()
 
 
 def rewrite(repository: Repository, rules: Rules) -> int:
@@ -57,14 +80,11 @@ def rewrite(repository: Repository, rules: Rules) -> int:
     The refs change at the end and together; the index follows, and no file of the working tree but the attributes.
     """
     top = Repository(repository.top)
-    backups = [f"update {BACKUP}{name.removeprefix('refs/')} {oid}\n" for name, oid in _refs(top).items()]
-    top.output("update-ref", "--stdin", stdin="".join(backups).encode("utf-8", "surrogateescape"))
-    with tempfile.TemporaryDirectory() as marks:
+    _back_up(top)
+    with followed(top), tempfile.TemporaryDirectory() as marks:
         before, after = Path(marks) / "before", Path(marks) / "after"
         count = _rewritten(top, rules, before, after)
         _copy_notes(top, _marked(before), _marked(after))
-    top.output("reset", "--quiet")
-    top.output("checkout", "HEAD", "--", ATTRIBUTES)
     return count
 
 
@@ -104,8 +124,29 @@ def _copy_notes(repository: Repository, before: Mapping[str, str], after: Mappin
             repository.output("notes", f"--ref={ref}", "copy", "--force", "--stdin", stdin=pairs.encode())
 
 
-def _refs(repository: Repository) -> dict[str, str]:
-    listed = repository.output("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags")
+def _back_up(repository: Repository) -> None:
+    """Keep what the branches and tags are; what a killed rewriting kept of them is older, and stays."""
+    kept = _refs(repository, BACKUP).keys() if _mark(repository).exists() else set()
+    names = {f"{BACKUP}{name.removeprefix('refs/')}": oid for name, oid in _refs(repository, *_REWRITTEN).items()}
+    lines = "".join(f"update {name} {oid}\n" for name, oid in names.items() if name not in kept)
+    repository.output("update-ref", "--stdin", stdin=lines.encode("utf-8", "surrogateescape"))
+
+
+def _follow(repository: Repository) -> None:
+    """Let the index and the attributes file be what HEAD says."""
+    top = Repository(repository.top)
+    top.output("reset", "--quiet")
+    if top.blob(f"HEAD:{ATTRIBUTES}") is not None:
+        top.output("checkout", "HEAD", "--", ATTRIBUTES)
+
+
+def _mark(repository: Repository) -> Path:
+    """A file that is there from before the refs change until all has followed."""
+    return repository.git_dir / "theta" / "rewriting"
+
+
+def _refs(repository: Repository, *below: str) -> dict[str, str]:
+    listed = repository.output("for-each-ref", "--format=%(objectname) %(refname)", *below)
     pairs = (line.split(" ", 1) for line in listed.decode(errors="surrogateescape").splitlines())
     return {name: oid for oid, name in pairs}
 

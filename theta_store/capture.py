@@ -125,11 +125,9 @@ class _Known:
 
 def _known(digests: Iterable[str], store: Store, earlier: Manifest | None) -> _Known:
     recipes = store.recipes(digests)
-    found: dict[str, Sketch] = {}
+    found = sketches.stored(earlier.sketches, store.objects) if earlier else {}
     if earlier:
         recipes = shallowest(recipes, restorable(earlier.recipes, store.objects))
-        if earlier.sketches and store.objects.has(earlier.sketches):
-            found = sketches.decoded(store.objects.read(earlier.sketches))
     rows = store.registry.sketches([*recipes.keys() | set(digests)])
     return _Known(recipes, found | sketches.decoded(b"".join(rows.values())), earlier)
 

@@ -14,14 +14,15 @@ from theta_checkpoint.formats import MAX_SKELETON
 from theta_checkpoint.layout import FileSource
 from theta_checkpoint.layout import Group
 from theta_checkpoint.layout import Source
+from theta_checkpoint.layout import byte_length
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Recipe
 from theta_store import chains
 from theta_store import sketches
 from theta_store.chains import chain
 from theta_store.chains import checked
+from theta_store.chunks import MAX_CHUNK
 from theta_store.objects import CorruptObject
-from theta_store.objects import MissingObject
 from theta_store.objects import ObjectStore
 
 if TYPE_CHECKING:
@@ -57,14 +58,7 @@ class StoredCheckpoint:
 
     def skeleton(self) -> bytes:
         """The bytes of the skeleton; raises :class:`CorruptObject` for more than any checkpoint has."""
-        pieces = []
-        size = 0
-        for piece in chains.chunks(self._chain("(skeleton)", self.manifest.skeleton), "(skeleton)", self.objects):
-            pieces.append(piece)
-            size += len(piece)
-            if size > 2 * MAX_SKELETON:  # one for the bytes, one for the list of segments
-                raise CorruptObject(f"the skeleton is larger than {2 * MAX_SKELETON} bytes")
-        return b"".join(pieces)
+        return b"".join(chains.chunks(self._chain("(skeleton)", self.manifest.skeleton), "(skeleton)", self.objects))
 
     def recipe(self, name: str) -> Recipe:
         """How to restore a group."""
@@ -80,19 +74,24 @@ class StoredCheckpoint:
 
     def _chain(self, name: str, digest: str) -> list[Recipe]:
         try:
-            return chain(self.manifest.recipes, digest)
+            found = chain(self.manifest.recipes, digest)
         except CorruptObject as error:
             raise CorruptObject(f"group {name}: {error}") from None
+        if len(found[0].oids) > self._most_chunks(name):
+            raise CorruptObject(f"group {name}: larger than it can be, by the chunks that the manifest names")
+        return found
+
+    def _most_chunks(self, name: str) -> int:
+        """Chunks of a group, or of the skeleton, at most: each chunk may decode to a thousand times its bytes."""
+        tensor = self.manifest.groups.get(name)
+        if tensor is None:
+            return 2 * MAX_SKELETON // MAX_CHUNK  # half for the bytes, half for the list of segments
+        return byte_length(tensor.dtype, tensor.shape) // (MAX_CHUNK // 2) + 1
 
     @cached_property
     def sketches(self) -> dict[str, sketches.Sketch]:
-        """Sketches by digest; empty where the object that holds them is not here."""
-        if not self.manifest.sketches:
-            return {}
-        try:
-            return sketches.decoded(self.objects.read(self.manifest.sketches))
-        except MissingObject:
-            return {}
+        """Sketches by digest; empty where the object that holds them is damaged or not here."""
+        return sketches.stored(self.manifest.sketches, self.objects)
 
 
 @dataclass(frozen=True)

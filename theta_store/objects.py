@@ -13,6 +13,12 @@ from functools import cached_property
 from pathlib import Path
 
 from theta_checkpoint.failure import Failure
+from theta_store import links
+
+MAX_OBJECT = 1 << 30
+"""bytes; chunks and bundles have some 16 MiB, and the sketches of a million groups 288 MB"""
+
+_MEND = "look for a good copy with: git theta fsck --repair"
 
 
 class MissingObject(Failure):
@@ -74,13 +80,26 @@ class ObjectStore:
     def read(self, oid: str, span: tuple[int, int] | None = None) -> bytes:
         """The object's bytes, or ``length`` of them from ``offset``, unverified: what is decoded from them is.
 
-        Raises :class:`MissingObject`.
+        Raises :class:`MissingObject`, and :class:`CorruptObject` where the disk does not give them out, or where
+        there is more than :data:`MAX_OBJECT`.
         """
         try:
             with self.path(oid).open("rb", buffering=0) as file:
-                return os.pread(file.fileno(), span[1], span[0]) if span else file.readall()
+                size = os.fstat(file.fileno()).st_size
+                if size > MAX_OBJECT:
+                    raise CorruptObject(f"object {oid[:12]} is larger than any that theta makes")
+                return os.pread(file.fileno(), min(span[1], size), span[0]) if span else file.readall()
         except FileNotFoundError:
             raise MissingObject(oid) from None
+        except OSError as error:
+            raise CorruptObject(f"object {oid[:12]} cannot be read ({error.strerror}); {_MEND}") from error
+
+    def sound(self, oid: str) -> bytes:
+        """The object's bytes; raises :class:`CorruptObject` unless their SHA-256 is the id's, and as :meth:`read`."""
+        data = self.read(oid)
+        if hashlib.sha256(data).hexdigest() != hash_of(oid):
+            raise CorruptObject(f"object {oid[:12]} is damaged here; {_MEND}")
+        return data
 
     def write(self, data: bytes) -> str:
         """Store bytes, whole or not at all; their id."""
@@ -114,12 +133,7 @@ class ObjectStore:
         place.parent.mkdir(parents=True, exist_ok=True)
         partial = _partial(place)
         try:
-            try:
-                os.link(path, partial)
-            except OSError:
-                import shutil
-
-                shutil.copyfile(path, partial)
+            links.join(path, partial)
             os.chmod(partial, 0o444)
             os.rename(partial, place)
         finally:

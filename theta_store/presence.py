@@ -17,8 +17,12 @@ def missing_digests(manifest: Manifest, objects: ObjectStore) -> set[str]:
     """Digests of the groups, bases and skeleton that cannot be restored: they or a base of theirs lack an object."""
     missing = set(missing_objects(manifest, objects))
     lacking = {recipe.digest for recipe in manifest.recipes.values() if not missing.isdisjoint(recipe.oids)}
-    while leaning := {r.digest for r in manifest.recipes.values() if r.base in lacking} - lacking:
-        lacking |= leaning
+    leaning: dict[str | None, list[str]] = {}
+    for recipe in manifest.recipes.values():
+        leaning.setdefault(recipe.base, []).append(recipe.digest)
+    fresh = lacking
+    while fresh := {digest for base in fresh for digest in leaning.get(base, ())} - lacking:
+        lacking |= fresh
     return lacking
 
 

@@ -1,7 +1,8 @@
 """What this clone already knows: manifests by file digest or root, recipes and sketches by group digest.
 
 Only a cache, in one SQLite file under ``.git/theta``: whatever is wrong with it (locked, damaged, read-only),
-the answer is "not known" and the work is done again.
+the answer is "not known" and the work is done again. Each row bears a checksum, since SQLite itself has none: a flipped
+bit in a recipe would otherwise get into a manifest, and from there into history.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ from theta_checkpoint.manifest import Recipe
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS files (digest BLOB PRIMARY KEY, manifest BLOB NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS recipes (digest BLOB PRIMARY KEY, recipe TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS recipes (digest BLOB PRIMARY KEY, recipe BLOB NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS sketches (digest BLOB PRIMARY KEY, sketch BLOB NOT NULL) WITHOUT ROWID",
 )
+_COLUMNS = {"files": "manifest", "recipes": "recipe", "sketches": "sketch"}
 _BATCH = 500
+_DAMAGED = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""what a damaged file makes SQLite raise, and Python, which takes its messages for UTF-8"""
 
 Result = TypeVar("Result")
 
@@ -36,20 +40,30 @@ class Registry:
 
     def manifest(self, digest: str) -> bytes | None:
         """The manifest of a file whose bytes have this BLAKE3 digest, or the manifest of this root."""
-        found = self._found("files", "manifest", [digest])
-        try:
-            return zlib.decompress(found[digest]) if found else None
-        except zlib.error:
-            return None
+        found = self._found("files", [digest])
+        return zlib.decompress(found[digest]) if found else None
 
     def recipes(self, digests: Sequence[str]) -> dict[str, Recipe]:
         """The recipes known for these group digests."""
-        found = self._found("recipes", "recipe", digests)
-        return {digest: _recipe(digest, text) for digest, text in found.items()}
+        return {digest: _recipe(digest, text.decode()) for digest, text in self._found("recipes", digests).items()}
 
     def sketches(self, digests: Sequence[str]) -> dict[str, bytes]:
         """The sketch rows known for these group digests."""
-        return self._found("sketches", "sketch", digests)
+        return self._found("sketches", digests)
+
+    def damage(self) -> str | None:
+        """What is wrong with the file, in words; None if nothing is. Nothing is mended."""
+        if not self._path.exists():
+            return None
+        try:
+            with contextlib.closing(sqlite3.connect(self._path, timeout=5)) as database:
+                tables = [(table, database.execute(f"SELECT * FROM {table}")) for table in _COLUMNS]
+                wrong = {table: sum(_opened(key, sealed) is None for key, sealed in rows) for table, rows in tables}
+        except sqlite3.OperationalError:
+            return None
+        except _DAMAGED as error:
+            return str(error)
+        return next((f"{count} of its {table} are damaged" for table, count in wrong.items() if count), None)
 
     def remember(
         self,
@@ -58,9 +72,9 @@ class Registry:
         sketches: Iterable[tuple[str, bytes]] = (),
     ) -> None:
         """Add what was learnt: manifests by file digest or root, recipes, sketch rows by group digest."""
-        files = [(bytes.fromhex(digest), zlib.compress(text, 1)) for digest, text in manifests]
-        texts = [(bytes.fromhex(recipe.digest), _text(recipe)) for recipe in recipes]
-        rows = [(bytes.fromhex(digest), row) for digest, row in sketches]
+        files = [_sealed(digest, zlib.compress(text, 1)) for digest, text in manifests]
+        texts = [_sealed(recipe.digest, _text(recipe).encode()) for recipe in recipes]
+        rows = [_sealed(digest, row) for digest, row in sketches]
 
         def insert(database: sqlite3.Connection) -> None:
             database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?)", files)
@@ -69,14 +83,17 @@ class Registry:
 
         self._attempted(insert, None)
 
-    def _found(self, table: str, column: str, digests: Sequence[str]) -> dict[str, Any]:
-        def select(database: sqlite3.Connection) -> dict[str, Any]:
-            found: dict[str, Any] = {}
+    def _found(self, table: str, digests: Sequence[str]) -> dict[str, bytes]:
+        column = _COLUMNS[table]
+
+        def select(database: sqlite3.Connection) -> dict[str, bytes]:
+            found: dict[str, bytes] = {}
             for start in range(0, len(digests), _BATCH):
                 keys = [bytes.fromhex(digest) for digest in digests[start : start + _BATCH]]
                 marks = ",".join("?" * len(keys))
                 rows = database.execute(f"SELECT digest, {column} FROM {table} WHERE digest IN ({marks})", keys)
-                found.update((digest.hex(), value) for digest, value in rows)
+                opened = ((key.hex(), _opened(key, sealed)) for key, sealed in rows)
+                found.update((digest, value) for digest, value in opened if value is not None)
             return found
 
         return self._attempted(select, {})
@@ -92,11 +109,25 @@ class Registry:
                 return work(database)
         except sqlite3.OperationalError:
             return otherwise
-        except sqlite3.DatabaseError:
-            self._path.unlink(missing_ok=True)
-            return otherwise
         except OSError:
             return otherwise
+        except _DAMAGED:
+            self._path.unlink(missing_ok=True)
+            return otherwise
+
+
+def _sealed(digest: str, value: bytes) -> tuple[bytes, bytes]:
+    """A row: its key, and the value behind a CRC-32 of both."""
+    key = bytes.fromhex(digest)
+    return key, zlib.crc32(value, zlib.crc32(key)).to_bytes(4, "little") + value
+
+
+def _opened(key: Any, sealed: Any) -> bytes | None:
+    """The value of a row; None if a bit of it is not as it was written. A damaged row may be of any type."""
+    if not isinstance(key, bytes) or not isinstance(sealed, bytes):
+        return None
+    value = sealed[4:]
+    return value if zlib.crc32(value, zlib.crc32(key)).to_bytes(4, "little") == sealed[:4] else None
 
 
 def _text(recipe: Recipe) -> str:

@@ -105,9 +105,8 @@ def _size(recipe: Recipe, objects: ObjectStore) -> int:
 
 def _sketches(manifests: Sequence[Manifest], digests: set[str], store: Store) -> dict[str, Sketch]:
     found = sketches.decoded(b"".join(store.registry.sketches(list(digests)).values()))
-    for oid in {manifest.sketches for manifest in manifests if manifest.sketches}:
-        if store.objects.has(oid):
-            found |= sketches.decoded(store.objects.read(oid))
+    for oid in {manifest.sketches for manifest in manifests}:
+        found |= sketches.stored(oid, store.objects)
     return found
 
 

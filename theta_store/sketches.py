@@ -21,6 +21,9 @@ from blake3 import blake3
 
 from theta_checkpoint.dtypes import DTYPES
 from theta_store.arrays import flat_array
+from theta_store.objects import CorruptObject
+from theta_store.objects import MissingObject
+from theta_store.objects import ObjectStore
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -146,6 +149,14 @@ def decoded(data: bytes) -> dict[str, Sketch]:
         digest.hex(): Sketch(nans, infinities, norm, tuple(buckets))
         for digest, nans, infinities, norm, *buckets in rows
     }
+
+
+def stored(oid: str | None, objects: ObjectStore) -> dict[str, Sketch]:
+    """Sketches by digest, from an object; none where it is damaged or not here."""
+    try:
+        return decoded(objects.sound(oid)) if oid else {}
+    except (MissingObject, CorruptObject):
+        return {}
 
 
 def _as_float32(array: NDArray[Any]) -> NDArray[Any]:

@@ -210,7 +210,6 @@ def _with_added(chunk: bytes, dtype: str, update: Added, first: int) -> bytes:
 def _rows(manifest: Manifest, new: Mapping[str, Sketch], store: Store) -> dict[str, bytes]:
     """Sketch rows by digest: of the new groups, and as far as they are here of the others."""
     rows = store.registry.sketches([tensor.digest for tensor in manifest.groups.values()])
-    if manifest.sketches and store.objects.has(manifest.sketches):
-        found = sketches.decoded(store.objects.read(manifest.sketches))
-        rows |= {digest: sketches.row(digest, sketch) for digest, sketch in found.items()}
+    found = sketches.stored(manifest.sketches, store.objects)
+    rows |= {digest: sketches.row(digest, sketch) for digest, sketch in found.items()}
     return rows | {digest: sketches.row(digest, sketch) for digest, sketch in new.items()}

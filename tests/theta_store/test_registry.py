@@ -4,6 +4,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from theta_checkpoint.manifest import Recipe
 from theta_store.registry import Registry
 
@@ -36,13 +38,38 @@ def test_a_damaged_registry_knows_nothing_and_is_replaced(tmp_path: Path) -> Non
     assert registry.manifest(DIGEST) == b"theta 1\n"
 
 
-def test_a_flipped_bit_in_a_remembered_manifest_is_as_if_it_were_not_known(tmp_path: Path) -> None:
+def test_after_any_flipped_bit_what_is_known_is_true_and_the_damage_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "known.sqlite"
+    Registry(path).remember([(DIGEST, b"theta 1\n")], [RECIPE], [(DIGEST, b"row")])
+    assert Registry(path).damage() is None
+    sound = path.read_bytes()
+    told = 0
+    for place in range(0, len(sound), 13):
+        data = bytearray(sound)
+        data[place] ^= 1 << place % 8
+        path.write_bytes(data)
+        damage = Registry(path).damage()
+        registry = Registry(path)
+        known = (registry.manifest(DIGEST), registry.recipes([DIGEST]), registry.sketches([DIGEST]))
+        assert known[0] in (None, b"theta 1\n")
+        assert known[1] in ({}, {DIGEST: RECIPE})
+        assert known[2] in ({}, {DIGEST: b"row"})
+        told += damage is not None
+    assert told
+
+
+@pytest.mark.parametrize(("table", "column"), [("files", "manifest"), ("recipes", "recipe"), ("sketches", "sketch")])
+def test_a_damaged_row_is_not_known_and_told(tmp_path: Path, table: str, column: str) -> None:
     path = tmp_path / "known.sqlite"
     registry = Registry(path)
-    registry.remember([(DIGEST, b"theta 1\n")])
+    registry.remember([(DIGEST, b"theta 1\n")], [RECIPE], [(DIGEST, b"row")])
     with closing(sqlite3.connect(path)) as database, database:
-        database.execute("UPDATE files SET manifest = x'789c00'")
-    assert registry.manifest(DIGEST) is None
+        ((row,),) = database.execute(f"SELECT {column} FROM {table}").fetchall()
+        flipped = row[:-1] + bytes([row[-1] ^ 1])
+        database.execute(f"UPDATE {table} SET {column} = ?", (flipped,))
+    assert registry.damage() == f"1 of its {table} are damaged"
+    assert not {"files": registry.manifest(DIGEST), "recipes": registry.recipes([DIGEST])}.get(table)
+    assert not (table == "sketches" and registry.sketches([DIGEST]))
 
 
 def test_a_registry_that_cannot_be_written_knows_nothing(tmp_path: Path) -> None:

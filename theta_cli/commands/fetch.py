@@ -50,7 +50,7 @@ def run(args: Namespace) -> int:
         print_json({"fetched": len(lacking) - len(failures), "failed": failures, "missing": missing})
         return 1 if failures else 0
     if failures:
-        raise ObjectsMissing(missing, dict.fromkeys(failures.values()))
+        raise ObjectsMissing(missing, failures)
     print(f"fetched {len(lacking)} objects" if lacking else "all objects are here")
     return 0
 

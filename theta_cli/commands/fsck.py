@@ -37,6 +37,8 @@ from theta_store.remotes.chosen import remote_of
 from theta_store.remotes.meter import Meter
 from theta_store.store import Store
 
+_CACHE = ".git/theta/known.sqlite"
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -120,6 +122,9 @@ def _damage(checked: Checked, shallow: bool) -> Iterator[Finding]:
     """Objects that are not what their names say, and what the cache remembers wrongly."""
     if shallow:
         return
+    hint = "to forget it, type: git theta fsck --repair"
+    if message := checked.store.registry.damage():
+        yield Finding("cache", _CACHE, "", f"{message}; {hint}")
     users = {hash_of(oid): path for oid, path in checked.users.items()}
     for path in damaged_objects(checked.store.objects):
         user = users.get(path.name)
@@ -127,8 +132,7 @@ def _damage(checked: Checked, shallow: bool) -> Iterator[Finding]:
         yield Finding("object", os.path.relpath(path), "", f"its bytes are not those that its name says; {needed}")
     for blob, manifest in checked.manifests.items():
         for message in wrong_memories(manifest, checked.store) if isinstance(manifest, Manifest) else ():
-            hint = "to forget it, type: git theta fsck --repair"
-            yield Finding("cache", ".git/theta/known.sqlite", blob, f"{message}; {hint}")
+            yield Finding("cache", _CACHE, blob, f"{message}; {hint}")
 
 
 def _faults(checked: Checked, shallow: bool) -> Iterator[Finding]:

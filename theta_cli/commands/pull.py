@@ -45,7 +45,7 @@ def run(args: Namespace) -> int:
     texts = {entry.path: _filled(repository.top / entry.path, clone) for entry in entries}
     _tell_git(repository, [path for path, lacking in texts.items() if not lacking])
     if lacking := {path: text for path, text in texts.items() if text}:
-        raise ObjectsMissing(lacking, dict.fromkeys(failures.values()))
+        raise ObjectsMissing(lacking, failures)
     return 0
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Protocol
 
 from theta_checkpoint.failure import Failure
@@ -18,6 +19,9 @@ Progress = Callable[[int, int], None]
 
 Failures = dict[str, str]
 """id of an object that did not get across to why"""
+
+ABSENT = "the remote does not have it"
+"""why an object does not come that no one has sent yet"""
 
 
 class RemoteFailed(Failure):
@@ -43,3 +47,11 @@ class Remote(Protocol):
     def fetch(self, oids: Collection[str], progress: Progress) -> Failures:
         """Bring objects here; each is in the store, its SHA-256 verified, or among the failures."""
         ...
+
+
+def reasons(failures: Mapping[str, str]) -> list[str]:
+    """Each reason once, with the objects that it holds for: ``object 0123456789ab and 3 more: the disk is full``."""
+    oids: dict[str, list[str]] = {}
+    for oid, why in failures.items():
+        oids.setdefault(why, []).append(oid)
+    return [f"object {min(of)[:12]}{f' and {len(of) - 1} more' if of[1:] else ''}: {why}" for why, of in oids.items()]

@@ -19,16 +19,24 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from theta_checkpoint.failure import Failure
+from theta_store.objects import MAX_OBJECT
+from theta_store.objects import CorruptObject
 from theta_store.objects import ObjectStore
 from theta_store.objects import hash_of
+from theta_store.objects import size_of
+from theta_store.remotes import ABSENT
 from theta_store.remotes import Failures
 from theta_store.remotes import Progress
 from theta_store.remotes import RemoteFailed
 
 SCHEMES = ("s3", "gs", "file")
 _AT_ONCE = 32
-"""requests on the way; with objects of at most 16 MiB, half a gigabyte of memory"""
+"""requests on the way"""
+_BYTES_AT_ONCE = 512 << 20
+"""of objects on the way; a single one may have more"""
 _QUESTIONS_AT_ONCE = 256
+_PATIENCE = {"max_retries": 5, "initial_delay": "500ms", "max_delay": "8s"}
+"""tensorstore's own would let a push wait a quarter of an hour for a server that is out of order"""
 
 
 class BadUrl(Failure):
@@ -85,7 +93,7 @@ class KvStoreRemote:
         if isinstance(result, Exception):
             return _first_line(result)
         if result.state == "missing":
-            return "the remote does not have it"
+            return ABSENT
         if hashlib.sha256(result.value).hexdigest() != hash_of(oid):
             return "what arrived is not what was asked for"
         self.objects.write(result.value)
@@ -97,7 +105,8 @@ class KvStoreRemote:
 
         check_url(self.url)
         try:
-            return tensorstore.KvStore.open(self._spec).result()
+            context = tensorstore.Context({"s3_request_retries": _PATIENCE, "gcs_request_retries": _PATIENCE})
+            return tensorstore.KvStore.open(self._spec, context=context).result()
         except ValueError as error:
             raise RemoteFailed(f"{self.title}: {_first_line(error)}") from error
 
@@ -113,10 +122,13 @@ class KvStoreRemote:
         return self._store.read(_key(oid), byte_range=slice(0, 0))
 
     def _read(self, oid: str) -> Any:
-        return self._store.read(_key(oid))
+        """No more than the object's length is asked for, however long is what lies there."""
+        if (size_of(oid) or 0) > MAX_OBJECT:
+            raise CorruptObject("it says to be larger than any object that theta makes")
+        return self._store.read(_key(oid), byte_range=slice(0, size_of(oid)))
 
     def _written(self, oid: str) -> Any:
-        return self._store.write(_key(oid), self.objects.read(oid))
+        return self._store.write(_key(oid), self.objects.sound(oid))
 
 
 def check_url(url: str) -> None:
@@ -130,10 +142,13 @@ def check_url(url: str) -> None:
 def _answered(request: Callable[[str], Any], oids: Iterable[str], at_once: int) -> Iterator[tuple[str, Any]]:
     """Each object with what the request for it came to, a result or the exception; so many on the way at once."""
     pending: deque[tuple[str, Any]] = deque()
+    size = 0
     for oid in oids:
-        pending.append((oid, _tried(request, oid)))
-        if len(pending) >= at_once:
+        size += size_of(oid) or 0
+        while pending and (len(pending) >= at_once or size > _BYTES_AT_ONCE):
+            size -= size_of(pending[0][0]) or 0
             yield _result(*pending.popleft())
+        pending.append((oid, _tried(request, oid)))
     while pending:
         yield _result(*pending.popleft())
 

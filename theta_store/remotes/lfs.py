@@ -11,9 +11,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
+import select
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -28,17 +30,23 @@ from typing import IO
 from theta_git.remotes import names
 from theta_git.repository import Repository
 from theta_git.transient import transient_commit
+from theta_store import links
 from theta_store.objects import CorruptObject
 from theta_store.objects import ObjectStore
 from theta_store.objects import hash_of
 from theta_store.objects import size_of
+from theta_store.remotes import ABSENT
 from theta_store.remotes import Failures
 from theta_store.remotes import Progress
 from theta_store.remotes import RemoteFailed
 from theta_store.remotes.lfs_batch import absent
 
 _POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {size}\n"
-_COUNT = re.compile(rb"\((\d+)/(\d+)\)")
+_AMOUNT = re.compile(rb"\((\d+)/(\d+)\)(?:, ([0-9.]+ \w+))?")
+_PATIENCE = 180
+"""seconds without a byte after which git-lfs is stopped"""
+_WORDS = 1 << 16
+"""bytes of git-lfs's complaints that are read"""
 _AT_ONCE = 16
 """objects that are hashed and synced to disk at a time, more of which waits than computes"""
 _ALL_OF_IT = ("-c", "lfs.fetchinclude=", "-c", "lfs.fetchexclude=", "-c", "lfs.fetchrecentalways=false")
@@ -68,21 +76,33 @@ class LfsRemote:
     def send(self, oids: Collection[str], progress: Progress) -> Failures:
         """See :class:`theta_store.remotes.Remote`."""
         here = [oid for oid in oids if self.objects.has(oid)]
-        failed = dict.fromkeys(set(oids).difference(here), "it is not here")
+        failed = dict.fromkeys(set(oids).difference(here), "it is not here") | self._unsound(here)
+        here = [oid for oid in here if oid not in failed]
         if here:
             with self._lent(here):
                 command = ["lfs", "push", "--object-id", self.name, "--stdin"]
                 complaint = _transferred(self.repository, command, map(hash_of, here), progress)
             if complaint is not None:
-                failed |= dict.fromkeys(self._lost(here), complaint)
+                failed |= self._lost(here, complaint)
         return failed
 
-    def _lost(self, oids: Collection[str]) -> Collection[str]:
-        """Those of the objects that did not get there, of which there is at least one."""
+    def _unsound(self, oids: Collection[str]) -> Failures:
+        """What is damaged here, and would get to a folder as it is; a server looks for itself."""
+        failed: Failures = {}
+        for oid in oids if self._folder else ():
+            if not self._is_in_folder(oid):
+                try:
+                    self.objects.sound(oid)
+                except CorruptObject as error:
+                    failed[oid] = str(error)
+        return failed
+
+    def _lost(self, oids: Collection[str], complaint: str) -> Failures:
+        """Those of the objects that did not get there, of which there is at least one, and why."""
         try:
-            return self.missing(oids) or oids
-        except RemoteFailed:
-            return oids
+            return dict.fromkeys(self.missing(oids) or oids, complaint)
+        except RemoteFailed as error:
+            return dict.fromkeys(oids, f"{complaint}; {error}")
 
     def fetch(self, oids: Collection[str], progress: Progress) -> Failures:
         """See :class:`theta_store.remotes.Remote`."""
@@ -106,19 +126,29 @@ class LfsRemote:
         sizes = self._sized(oids)
         files = {hash_of(oid): _POINTER.format(oid=hash_of(oid), size=size).encode() for oid, size in sizes.items()}
         if not files:
-            return dict.fromkeys(oids, "the remote does not have it")
+            return dict.fromkeys(oids, ABSENT)
         scratch = self.objects.folder.parent / "tmp"
         present = {oid for oid in sizes if self._lfs_path(oid).exists()}
         with transient_commit(self.repository, files, scratch) as commit:
             command = [*_ALL_OF_IT, "lfs", "fetch", self.name, commit.oid]
             complaint = _transferred(self.repository, command, (), progress, commit.environment)
         arrived = [oid for oid in sizes if self._lfs_path(oid).exists()]
-        failed = dict.fromkeys(set(oids).difference(arrived), complaint or "the remote does not have it")
+        failed = self._not_arrived(set(oids).difference(arrived), complaint)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             refused = {oid: why for oid, why in zip(arrived, pool.map(self._refusal, arrived), strict=True) if why}
         present -= refused.keys()
         self._take_out(set(arrived) - present)
         return failed | refused
+
+    def _not_arrived(self, oids: Collection[str], complaint: str | None) -> Failures:
+        """Why each object did not come: git-lfs tells little of what the server said."""
+        if not oids or complaint is None:
+            return dict.fromkeys(oids, ABSENT)
+        try:
+            absent_ones = self.missing(oids)
+        except RemoteFailed as error:
+            return dict.fromkeys(oids, f"{complaint}; {error}")
+        return {oid: ABSENT if oid in absent_ones else complaint for oid in oids}
 
     def _refusal(self, oid: str) -> str | None:
         """Keep what git-lfs brought; why not, if it is not the object."""
@@ -202,7 +232,7 @@ class LfsRemote:
                 place = self._lfs_path(oid)
                 if not place.exists():
                     place.parent.mkdir(parents=True, exist_ok=True)
-                    _link(self.objects.path(oid), place)
+                    _lend(self.objects.path(oid), place)
                     lent.append(oid)
             yield
         finally:
@@ -213,13 +243,14 @@ class LfsRemote:
             self._lfs_path(oid).unlink(missing_ok=True)
 
 
-def _link(source: Path, place: Path) -> None:
+def _lend(source: Path, place: Path) -> None:
+    """Whole or not at all: git-lfs takes what lies at ``place`` for what its name says."""
+    partial = place.with_name(f"{place.name}.{os.getpid()}.partial")
     try:
-        os.link(source, place)
-    except FileExistsError:
-        pass
-    except OSError:
-        shutil.copyfile(source, place)
+        links.join(source, partial)
+        os.rename(partial, place)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _transferred(
@@ -242,14 +273,28 @@ def _transferred(
             stderr=stderr,
         ) as process:
             assert process.stdout
-            _follow(process.stdout, progress)
+            if not _followed(process.stdout, progress):
+                process.terminate()
         stderr.seek(0)
-        complaint = stderr.read().decode(errors="replace").strip()
+        complaint = "; ".join(dict.fromkeys(stderr.read(_WORDS).decode(errors="replace").strip().splitlines()))
+    if process.returncode == -signal.SIGTERM:
+        return f"git-lfs got nowhere for {_PATIENCE} seconds and was stopped"
     return (complaint or "git-lfs failed") if process.returncode else None
 
 
-def _follow(stream: IO[bytes], progress: Progress) -> None:
-    """Read git-lfs's meter, which says ``(3/7)`` again and again."""
-    while piece := os.read(stream.fileno(), 1 << 16):
-        if counts := _COUNT.findall(piece):
-            progress(*map(int, counts[-1]))
+def _followed(stream: IO[bytes], progress: Progress) -> bool:
+    """Read git-lfs's meter, which says ``(3/7), 1.2 MB`` again and again; whether it came to its end.
+
+    git-lfs asks a server for ever that hands out addresses and then refuses to serve them.
+    """
+    said, since = b"", time.monotonic()
+    while time.monotonic() - since < _PATIENCE:
+        if not select.select([stream], [], [], _PATIENCE)[0]:
+            return False
+        if not (piece := os.read(stream.fileno(), 1 << 16)):
+            return True
+        if amounts := _AMOUNT.findall(piece):
+            done, of, size = amounts[-1]
+            progress(int(done), int(of))
+            said, since = (said, since) if said == (now := done + size) else (now, time.monotonic())
+    return False

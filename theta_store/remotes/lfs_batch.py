@@ -24,6 +24,8 @@ _MEDIA_TYPE = "application/vnd.git-lfs+json"
 _AT_ONCE = 100
 _TIMEOUT = 60
 """seconds"""
+_MAX_ANSWER = 4 << 20
+"""bytes; some hundred times what an honest server needs to tell of :data:`_AT_ONCE` objects"""
 
 
 def absent(sizes: Mapping[str, int], endpoint: str, ssh: str | None, repository: Repository) -> set[str]:
@@ -41,11 +43,20 @@ def absent(sizes: Mapping[str, int], endpoint: str, ssh: str | None, repository:
         body = json.dumps({"operation": "download", "transfers": ["basic"], "objects": objects}).encode()
         try:
             answer, headers = _posted(f"{endpoint.rstrip('/')}/objects/batch", body, headers, repository)
-            there = {found["oid"] for found in answer["objects"] if "error" not in found}
-        except (OSError, ValueError, LookupError, TypeError) as error:
+            there = _present(answer["objects"])
+        except urllib.error.HTTPError as error:
+            raise RemoteFailed(f"{endpoint}: {error}{_message(error)}") from error
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             raise RemoteFailed(f"{endpoint}: {error}") from error
         lacking |= {oid for name, oid in wanted.items() if name not in there}
     return lacking
+
+
+def _present(objects: Any) -> set[str]:
+    """The names of the objects that a server says it has; raises TypeError or LookupError for nonsense."""
+    if not isinstance(objects, list):
+        raise TypeError("its list of objects is none")
+    return {found["oid"] for found in objects if "error" not in found}
 
 
 def _posted(url: str, body: bytes, headers: Mapping[str, str], repository: Repository) -> tuple[Any, Mapping[str, str]]:
@@ -61,8 +72,27 @@ def _posted(url: str, body: bytes, headers: Mapping[str, str], repository: Repos
 
 def _answer(url: str, body: bytes, headers: Mapping[str, str]) -> Any:
     usual = {"Accept": _MEDIA_TYPE, "Content-Type": _MEDIA_TYPE}
-    with urllib.request.urlopen(urllib.request.Request(url, body, {**usual, **headers}), timeout=_TIMEOUT) as response:
-        return json.load(response)
+    with _OPENER.open(urllib.request.Request(url, body, {**usual, **headers}), timeout=_TIMEOUT) as response:
+        return json.loads(response.read(_MAX_ANSWER))
+
+
+def _message(error: urllib.error.HTTPError) -> str:
+    """What a server says beside its refusal, in brackets."""
+    try:
+        facts = json.loads(error.read(_MAX_ANSWER))
+        return f" ({str(facts['message'])[:200]})"
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return ""
+
+
+class _Unmoved(urllib.request.HTTPRedirectHandler):
+    """Follows no redirection: credentials are for the server that was asked."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """No other request."""
+
+
+_OPENER = urllib.request.build_opener(_Unmoved)
 
 
 def _credentials(url: str, repository: Repository) -> str:
@@ -77,7 +107,10 @@ def _introduced(ssh: str) -> tuple[str, Mapping[str, str]]:
     host, _, path = ssh.removeprefix("ssh://").partition(":" if not ssh.startswith("ssh://") else "/")
     program = shlex.split(os.environ.get("GIT_SSH_COMMAND") or os.environ.get("GIT_SSH") or "ssh")
     command = [*program, "--", host, f"git-lfs-authenticate {shlex.quote(path)} download"]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=_TIMEOUT)
+    try:
+        done = subprocess.run(command, capture_output=True, check=False, timeout=_TIMEOUT)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RemoteFailed(f"{ssh}: {error}") from error
     try:
         answer = json.loads(done.stdout)
         return str(answer["href"]), dict(answer.get("header", {}))

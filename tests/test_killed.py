@@ -1,0 +1,173 @@
+"""Killed at any moment, a repository is as before or as after: fsck finds nothing, and the command succeeds again."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from tests.clones import CloneOf
+from tests.clones import bare as bare
+from tests.clones import clone as clone
+from tests.clones import first as first
+from theta_cli.main import run
+
+Git = Callable[..., str]
+
+MOMENTS = 10
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("seed", range(5))]
+
+
+def _saved(seed: int) -> bytes:
+    """A checkpoint of twelve groups, some of which share an object, written to ``m.safetensors``."""
+    generator = np.random.default_rng(seed)
+    shapes = [(96, 96)] * 6 + [(16,)] * 6
+    groups = {f"layer.{number}": generator.standard_normal(shape, np.float32) for number, shape in enumerate(shapes)}
+    save_file(groups, "m.safetensors")
+    return Path("m.safetensors").read_bytes()
+
+
+def _killed_again_and_again(seed: int, command: list[str], prepare: Callable[[int], object], *allowed: str) -> None:
+    """Kill the command at random moments; each time nothing is found but what is ``allowed``. Then let it finish."""
+    prepare(0)
+    begun = time.monotonic()
+    subprocess.run(command, check=True, capture_output=True)
+    whole = time.monotonic() - begun
+    moments = random.Random(seed)
+    for number in range(1, MOMENTS + 1):
+        prepare(number)
+        _killed(command, moments.uniform(0, whole))
+        assert set(_findings()) <= set(allowed)
+    subprocess.run(command, check=True, capture_output=True)
+    assert _findings() == []
+
+
+def _killed(command: list[str], seconds: float) -> None:
+    """Run a command and all that it starts for so long; locks that it leaves are removed, as git says to."""
+    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(seconds)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for lock in [*Path(".git").glob("*.lock"), *Path(".git/refs").rglob("*.lock")]:
+        lock.unlink()
+
+
+def _findings() -> list[str]:
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        run("fsck", ["--json"])
+    return [finding["kind"] for finding in json.loads(printed.getvalue())["findings"]]
+
+
+def _checked_out(git: Git) -> bytes:
+    Path("m.safetensors").unlink()
+    git("checkout", "--quiet", "HEAD", "--", "m.safetensors")
+    return Path("m.safetensors").read_bytes()
+
+
+@pytest.fixture
+def committed(repo: Path, git: Git) -> Path:
+    """A repository with one commit of a checkpoint."""
+    _saved(99)
+    git("add", ".")
+    git("commit", "--quiet", "-m", "first")
+    return repo
+
+
+def test_add(committed: Path, git: Git, seed: int) -> None:
+    _killed_again_and_again(seed, ["git", "add", "m.safetensors"], _saved)
+    content = Path("m.safetensors").read_bytes()
+    git("commit", "--quiet", "-m", "second")
+    assert _checked_out(git) == content
+
+
+def test_checkout(committed: Path, git: Git, seed: int) -> None:
+    content = _saved(1)
+    git("commit", "--quiet", "-a", "-m", "second")
+    back = ["git", "checkout", "--quiet", "--force", "main~"]
+    _killed_again_and_again(seed, back, lambda number: git("checkout", "--quiet", "--force", "main"))
+    git("checkout", "--quiet", "main")
+    assert Path("m.safetensors").read_bytes() == content
+
+
+def test_push(first: Path, clone: CloneOf, git: Git, seed: int) -> None:
+    def commit(number: int) -> None:
+        _saved(number)
+        git("commit", "--quiet", "-a", "-m", f"number {number}")
+
+    _killed_again_and_again(seed, ["git", "push", "--quiet", "origin", "main"], commit)
+    clone("second")
+    for number in range(MOMENTS):
+        content = (first / "m.safetensors").read_bytes() if number == 0 else _saved(MOMENTS - number)
+        git("checkout", "--quiet", "--force", f"origin/main~{number}")
+        assert Path("m.safetensors").read_bytes() == content
+
+
+def test_fetch(first: Path, git: Git, seed: int) -> None:
+    content = _saved(1)
+    git("commit", "--quiet", "-a", "-m", "large")
+    git("push", "--quiet", "origin", "main")
+
+    def forget(number: int) -> None:
+        shutil.rmtree(".git/theta/objects", ignore_errors=True)
+
+    _killed_again_and_again(seed, ["git", "theta", "fetch", "--all"], forget, "missing")
+    assert _checked_out(git) == content
+
+
+def test_gc(committed: Path, git: Git, seed: int) -> None:
+    content = Path("m.safetensors").read_bytes()
+
+    def drop(number: int) -> None:
+        _saved(number)
+        git("add", "m.safetensors")
+        git("reset", "--quiet", "--hard")
+        git("prune", "--expire=now")
+
+    _killed_again_and_again(seed, ["git", "theta", "gc", "--grace", "0"], drop)
+    assert _checked_out(git) == content
+
+
+def test_repack(committed: Path, git: Git, seed: int) -> None:
+    versions = []
+    for number in range(4):
+        versions.append(_saved(number % 2 + 10 * number))
+        git("commit", "--quiet", "-a", "-m", f"number {number}")
+    _killed_again_and_again(seed, ["git", "theta", "repack"], lambda number: None)
+    for number, content in enumerate(reversed(versions)):
+        git("checkout", "--quiet", f"main~{number}")
+        assert Path("m.safetensors").read_bytes() == content
+
+
+@pytest.mark.parametrize("scope", ["--everything", "HEAD"])
+def test_migrate(empty_repo: Path, git: Git, seed: int, scope: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(2):
+        _saved(number)
+        git("add", ".")
+        git("commit", "--quiet", "-m", f"number {number}")
+    content = Path("m.safetensors").read_bytes()
+    command = ["git", "theta", "migrate", *(["--everything"] if scope == "--everything" else []), "*.safetensors"]
+
+    def copy(number: int) -> None:
+        if number > 1:
+            again = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert again.returncode == 0 or "has to be converted" in again.stderr
+            assert git("show", "HEAD:m.safetensors").startswith("theta 1\n")
+            assert _checked_out(git) == content
+            assert git("status", "--porcelain") == ""
+        shutil.copytree(empty_repo, f"{empty_repo}.{number}")
+        monkeypatch.chdir(f"{empty_repo}.{number}")
+
+    _killed_again_and_again(seed, command, copy)

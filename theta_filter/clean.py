@@ -18,6 +18,7 @@ from theta_filter.clone import Clone
 from theta_filter.spool import Spooled
 from theta_filter.spool import spooled
 from theta_store import git_theta
+from theta_store.capture import FileChanged
 from theta_store.capture import captured
 from theta_store.capture import identified
 
@@ -45,9 +46,10 @@ def cleaned(path: str, pieces: Iterable[bytes], clone: Clone) -> Cleaned:
         if text is None:
             text = _given_by_git_theta(spool)
         if text is not None:
+            clone.store.objects.keep(object_ids(text))
             return Cleaned(text)
         known = clone.store.registry.manifest(spool.digest)
-        if known and _is_complete(known, clone):
+        if known and _is_kept(known, clone):
             return Cleaned(known)
         return _captured(path, spool, clone, warning)
 
@@ -78,11 +80,13 @@ def _captured(path: str, spool: Spooled, clone: Clone, warning: str | None) -> C
     found = identified(spool.source)
     root = found.manifest.root
     content = clone.store.registry.manifest(root)
-    if not content or not _is_complete(content, clone):
+    if not content or not _is_kept(content, clone):
         earlier = list(_parsed(clone.earlier_manifests(path)))
-        same = next((m for m in earlier if m.root == root and _is_complete(bytes(m), clone)), None)
+        same = next((m for m in earlier if m.root == root and _is_kept(bytes(m), clone)), None)
         content = bytes(same or captured(spool.source, found, clone.store, next(iter(earlier), None)))
     spool.check_unchanged()
+    if clone.store.objects.aside.is_dir() and not _is_kept(content, clone):
+        raise FileChanged("git theta gc deleted values that it needs meanwhile; add it again")
     clone.store.registry.remember(manifests=[(spool.digest, content)])
     return Cleaned(content, warning or found.layout.warning)
 
@@ -95,5 +99,8 @@ def _parsed(texts: Iterable[bytes]) -> Iterator[Manifest]:
                 yield parse(text)
 
 
-def _is_complete(text: bytes, clone: Clone) -> bool:
-    return all(map(clone.store.objects.has, object_ids(text)))
+def _is_kept(text: bytes, clone: Clone) -> bool:
+    """Whether all objects are here, none of them where a gc beside us may be about to delete it."""
+    oids = object_ids(text)
+    clone.store.objects.keep(oids)
+    return all(map(clone.store.objects.has, oids))

@@ -41,7 +41,7 @@ def outgoing_blobs(repository: Repository, updates: Iterable[RefUpdate], remote:
         "--stdin", *(["--not", f"--remotes={_literal(remote)}"] if remote else []), stdin=stdin,
     )  # fmt: skip
     pairs = (os.fsdecode(line).partition(" ") for line in listed.splitlines())
-    return {oid: path for oid, _, path in pairs if path}
+    return {oid: path or oid for oid, _, path in pairs}
 
 
 def _exists(repository: Repository, oid: str) -> bool:

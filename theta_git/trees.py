@@ -62,7 +62,7 @@ def reachable_blobs(repository: Repository) -> dict[str, str]:
         "--all", "--reflog", "--indexed-objects",
     )  # fmt: skip
     pairs = (os.fsdecode(line).partition(" ") for line in listed.splitlines())
-    return {oid: path for oid, _, path in pairs if path}
+    return {oid: path or oid for oid, _, path in pairs}
 
 
 def blobs_beginning(repository: Repository, oids: Iterable[str], start: bytes) -> Iterator[tuple[str, bytes]]:

@@ -10,14 +10,20 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
+from typing import Any
 
 from theta_merge.choices import Choice
 from theta_merge.decide import Open
 from theta_merge.outcome import Versions
+from theta_merge.seal import opened
+from theta_merge.seal import sealed
+
+_DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -48,16 +54,23 @@ class Conflicts:
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             partial = path.with_name(f".{path.name}.partial")
-            partial.write_text(json.dumps(record, indent=1) + "\n")
+            partial.write_text(json.dumps(sealed(record), indent=1) + "\n")
             os.replace(partial, path)
 
     def read(self, checkpoint: str) -> Record | None:
         """The record of a checkpoint; None if there is none or it is damaged."""
         try:
-            facts = json.loads(self.path(checkpoint).read_text())
-            return Record(facts["roots"], facts["choices"], facts["conflicts"])
-        except (OSError, ValueError, KeyError, TypeError):
+            return _record(self.path(checkpoint))
+        except _DAMAGED:
             return None
+
+    def damaged(self) -> Iterator[Path]:
+        """The records that are not as they were written; the conflicts they belong to are asked about anew."""
+        for path in sorted(self.folder.rglob("*.json")):
+            try:
+                _record(path)
+            except _DAMAGED:
+                yield path
 
     def remove(self, checkpoint: str) -> None:
         """Forget a checkpoint's record."""
@@ -72,6 +85,12 @@ class Record:
     roots: list[str | None]
     choices: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     conflicts: list[dict[str, object]] = field(default_factory=list)
+
+
+def _record(path: Path) -> Record:
+    """Raises what is in :data:`_DAMAGED`."""
+    facts: dict[str, Any] = opened(json.loads(path.read_text()))
+    return Record(facts["roots"], facts["choices"], facts["conflicts"])
 
 
 def roots(versions: Versions) -> list[str | None]:

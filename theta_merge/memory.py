@@ -1,6 +1,6 @@
 """Memory: how a conflict between the same three versions of a group was settled before, in this clone.
 
-One line of JSON per resolution, only ever appended to; a later line counts more.
+One line of JSON per resolution, only ever appended to; a later line counts more, and a damaged one not at all.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from theta_merge.choices import Choice
 from theta_merge.choices import choice
 from theta_merge.decide import Decision
 from theta_merge.outcome import Versions
+from theta_merge.seal import opened
+from theta_merge.seal import sealed
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Memory:
             if decision.name in choices:
                 fresh = choices[decision.name].as_json()
                 if known.get(_key(decision)) != fresh:
-                    lines.append(json.dumps({"key": _key(decision), **fresh}) + "\n")
+                    lines.append(json.dumps(sealed({"key": _key(decision), **fresh})) + "\n")
         with contextlib.suppress(OSError):
             if lines:
                 self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -56,14 +58,14 @@ class Memory:
 
     def _known(self) -> dict[str, dict[str, object]]:
         try:
-            lines = self.file.read_text().splitlines()
-        except (OSError, UnicodeDecodeError):
+            lines = self.file.read_bytes().splitlines()
+        except OSError:
             return {}
         found: dict[str, dict[str, object]] = {}
         for line in lines:
-            with contextlib.suppress(ValueError, KeyError, AttributeError):
-                facts = json.loads(line)
-                found[facts.pop("key")] = facts
+            with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
+                facts = opened(json.loads(line))
+                found[str(facts.pop("key"))] = facts
         return found
 
 

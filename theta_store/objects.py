@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -101,9 +102,22 @@ class ObjectStore:
             raise CorruptObject(f"object {oid[:12]} is damaged here; {_MEND}")
         return data
 
+    def keep(self, oids: Iterable[str]) -> None:
+        """Take back from what gc set aside the objects that are needed from now on: it is deleted some day."""
+        if not self.aside.is_dir():
+            return
+        for oid in oids:
+            own, name = self.own_path(oid), hash_of(oid)
+            with contextlib.suppress(OSError):
+                if not own.exists():
+                    own.parent.mkdir(parents=True, exist_ok=True)
+                    os.rename(self.aside / name[:2] / name, own)
+                    os.utime(own)
+
     def write(self, data: bytes) -> str:
         """Store bytes, whole or not at all; their id."""
         oid = f"{hashlib.sha256(data).hexdigest()}:{len(data)}"
+        self.keep([oid])
         if not self.has(oid):
             try:
                 self._write(self.own_path(oid), data)
@@ -120,6 +134,7 @@ class ObjectStore:
             if hashlib.file_digest(file, "sha256").hexdigest() != hash_of(oid):
                 raise CorruptObject(f"object {oid[:12]}: what arrived is not what was asked for")
             os.fsync(file.fileno())
+        self.keep([oid])
         if not self.has(oid):
             try:
                 self._adopt(path, self.own_path(oid))

@@ -46,21 +46,30 @@ def sweep(objects: ObjectStore, needed: Collection[str], now: float, grace: floa
     """
     swept = Swept()
     for path in stored_objects(objects.aside):
-        if path.name in needed:
-            _move(path, objects.own_path(path.name), swept.put_back, dry)
-        elif now - path.stat().st_mtime >= grace:
-            _delete(path, swept.deleted, dry)
+        with contextlib.suppress(FileNotFoundError):
+            if path.name in needed and not objects.own_path(path.name).exists():
+                _move(path, objects.own_path(path.name), swept.put_back, dry)
+            elif now - path.stat().st_mtime >= grace:
+                _delete(path, swept.deleted, dry)
     for path in stored_objects(objects.folder):
-        if path.name in needed:
-            swept.kept[path.name] = path.stat().st_size
-        elif now - path.stat().st_mtime < grace:
-            swept.young[path.name] = path.stat().st_size
-        elif not grace:
-            _delete(path, swept.deleted, dry)
-        else:
-            _move(path, objects.aside / path.name[:2] / path.name, swept.set_aside, dry)
+        with contextlib.suppress(FileNotFoundError):
+            _sweep_own(path, objects, needed, now, grace, dry, swept)
     swept.leftovers += _leftovers(objects.folder.parent, now, max(grace, _LONGEST_COMMAND), dry)
     return swept
+
+
+def _sweep_own(
+    path: Path, objects: ObjectStore, needed: Collection[str], now: float, grace: float, dry: bool, swept: Swept
+) -> None:
+    """Sweep one object of the store; raises FileNotFoundError where another gc was quicker."""
+    if path.name in needed:
+        swept.kept[path.name] = path.stat().st_size
+    elif now - path.stat().st_mtime < grace:
+        swept.young[path.name] = path.stat().st_size
+    elif not grace:
+        _delete(path, swept.deleted, dry)
+    else:
+        _move(path, objects.aside / path.name[:2] / path.name, swept.set_aside, dry)
 
 
 def delete(objects: ObjectStore, oids: Iterable[str]) -> int:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from blake3 import blake3
 
+from tests.theta_store.crafted import VALUES
+from tests.theta_store.crafted import altered
+from tests.theta_store.crafted import checkpoint
+from tests.theta_store.crafted import stored
 from theta_checkpoint.manifest import BadManifest
-from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Recipe
-from theta_checkpoint.manifest import Tensor
 from theta_checkpoint.manifest import parse
 from theta_checkpoint.skeleton import BadSkeleton
 from theta_store import chains
@@ -27,38 +27,10 @@ from theta_store.presence import missing_digests
 from theta_store.presence import missing_text
 from theta_store.restore import restored
 
-VALUES = bytes(range(16))
-
 
 @pytest.fixture
 def objects(tmp_path: Path) -> ObjectStore:
     return ObjectStore(tmp_path / "objects")
-
-
-def stored(objects: ObjectStore, data: bytes) -> Recipe:
-    return Recipe(blake3(data).hexdigest(), "dense", (objects.write(dense.encoded(data, 1)),))
-
-
-def checkpoint(objects: ObjectStore, *segments: object, shape: tuple[int, ...] = (4,)) -> StoredCheckpoint:
-    """A checkpoint with one group, ``a``, and a skeleton of these segments."""
-    bones = json.dumps(segments or [["hole", "a", 16]]).encode() + b"\n"
-    values, skeleton = stored(objects, VALUES), stored(objects, bones)
-    manifest = Manifest(
-        format="safetensors",
-        groups={"a": Tensor("a", "F32", shape, values.digest)},
-        aliases={},
-        values={},
-        skeleton=skeleton.digest,
-        recipes={recipe.digest: recipe for recipe in (values, skeleton)},
-    )
-    return StoredCheckpoint(parse(bytes(manifest)), objects)
-
-
-def altered(honest: StoredCheckpoint, digest: str, **changes: object) -> StoredCheckpoint:
-    """The same with another recipe for a digest."""
-    recipes = dict(honest.manifest.recipes)
-    recipes[digest] = replace(recipes[digest], **changes)  # type: ignore[arg-type]
-    return StoredCheckpoint(parse(bytes(replace(honest.manifest, recipes=recipes))), honest.objects)
 
 
 def test_an_honest_one(objects: ObjectStore) -> None:

@@ -25,6 +25,7 @@ from theta_git import remotes
 from theta_git.repository import Repository
 from theta_git.trees import blobs_beginning
 from theta_git.trees import reachable_blobs
+from theta_merge.conflicts import Conflicts
 from theta_store.checkpoint import StoredCheckpoint
 from theta_store.checks import damaged_objects
 from theta_store.checks import wrong_memories
@@ -45,7 +46,7 @@ class Finding:
     """Something that is not as it should be."""
 
     kind: str
-    """``manifest``, ``missing``, ``corrupt``, ``object``, ``cache`` or ``not-a-manifest``"""
+    """``manifest``, ``missing``, ``corrupt``, ``object``, ``cache``, ``conflict`` or ``not-a-manifest``"""
     path: str
     """of the checkpoint; of the file where it belongs to no checkpoint alone"""
     blob: str
@@ -90,7 +91,7 @@ def run(args: Namespace) -> int:
     checked = Checked(repository, Store.at(repository.theta_dir))
     repaired = _repaired(checked) if args.repair else 0
     findings = [*_damage(checked, args.connectivity_only), *_faults(checked, args.connectivity_only)]
-    findings += _unfiltered(repository)
+    findings += [*_damaged_records(repository), *_unfiltered(repository)]
     count = len(checked.manifests)
     if args.json:
         facts = [asdict(finding) for finding in findings]
@@ -168,6 +169,13 @@ def _read(checkpoint: StoredCheckpoint, name: str | None) -> None:
     """Read a group, or the skeleton where there is no name; raises if a byte is missing or wrong."""
     for _ in [checkpoint.skeleton()] if name is None else checkpoint.chunks(name):
         pass
+
+
+def _damaged_records(repository: Repository) -> Iterator[Finding]:
+    """Conflict records of this worktree that nobody will believe."""
+    for path in Conflicts(repository.git_dir / "theta" / "conflicts").damaged():
+        hint = "what was chosen is asked again; to forget it, delete the file"
+        yield Finding("conflict", os.path.relpath(path), "", f"not as it was written; {hint}")
 
 
 def _unfiltered(repository: Repository) -> Iterator[Finding]:

@@ -46,13 +46,24 @@ def _parent_runs_our_driver(repository: Repository) -> bool:
     mode = repository.config("theta.lazydiff") or "auto"
     if mode != "auto":
         return mode == "always"
+    command = _parent_command(repository)
+    return command in DIFF_COMMANDS and "theta_diff" in (repository.config("diff.theta.command") or "")
+
+
+def only_looks(repository: Repository) -> bool:
+    """Whether the git command above us keeps nothing of what it asks for."""
+    return _parent_command(repository) in DIFF_COMMANDS | {"status"}
+
+
+def _parent_command(repository: Repository) -> str | None:
+    """The subcommand of the git process above us, aliases resolved; None if it is not known."""
     arguments = _command_line(os.getppid())
     if not arguments or os.path.basename(arguments[0]) != "git":
-        return False
+        return None
     command = subcommand(arguments)
     if command and (alias := repository.config(f"alias.{command}")):
         command = subcommand(["git", *shlex.split(alias)]) if not alias.startswith("!") else None
-    return command in DIFF_COMMANDS and "theta_diff" in (repository.config("diff.theta.command") or "")
+    return command
 
 
 @cache

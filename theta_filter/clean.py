@@ -14,6 +14,7 @@ from theta_checkpoint.manifest import NewerManifest
 from theta_checkpoint.manifest import is_manifest
 from theta_checkpoint.manifest import object_ids
 from theta_checkpoint.manifest import parse
+from theta_filter.asker import only_looks
 from theta_filter.clone import Clone
 from theta_filter.spool import Spooled
 from theta_filter.spool import spooled
@@ -21,6 +22,7 @@ from theta_store import git_theta
 from theta_store.capture import FileChanged
 from theta_store.capture import captured
 from theta_store.capture import identified
+from theta_store.objects import StoreNotWritable
 
 _MAX_MANIFEST = 1 << 30
 _FIRST_LINE = 16
@@ -83,7 +85,12 @@ def _captured(path: str, spool: Spooled, clone: Clone, warning: str | None) -> C
     if not content or not _is_kept(content, clone):
         earlier = list(_parsed(clone.earlier_manifests(path)))
         same = next((m for m in earlier if m.root == root and _is_kept(bytes(m), clone)), None)
-        content = bytes(same or captured(spool.source, found, clone.store, next(iter(earlier), None)))
+        try:
+            content = bytes(same or captured(spool.source, found, clone.store, next(iter(earlier), None)))
+        except StoreNotWritable:
+            if not only_looks(clone.repository):
+                raise
+            return Cleaned(bytes(found.manifest), "its values cannot be stored here; git add would fail")
     spool.check_unchanged()
     if clone.store.objects.aside.is_dir() and not _is_kept(content, clone):
         raise FileChanged("git theta gc deleted values that it needs meanwhile; add it again")

@@ -32,8 +32,8 @@ _LFS_BODY = re.compile(r'#!/bin/sh\n(?:command -v git-lfs [^\n]*\n)?git lfs pre-
 _SCRIPT = """#!/bin/sh
 {marker}
 refs=$(cat)
-printf '%s' "$refs" | ( {command} "$@" ) || exit $?
-if [ -x "$0.lfs" ]; then printf '%s' "$refs" | "$0.lfs" "$@"; fi
+printf '%s\\n' "$refs" | ( {command} "$@" ) || exit $?
+if [ -x "$0.lfs" ]; then printf '%s\\n' "$refs" | "$0.lfs" "$@"; fi
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Collection
 from collections.abc import Iterable
 from pathlib import Path
@@ -31,7 +32,7 @@ def mended(
             lacking = _still_lacking(remote, lacking, progress)
     for path, place in moved.items():
         if objects.has(path.name):
-            place.unlink()
+            shutil.rmtree(place) if place.is_dir() else place.unlink()
         else:
             place.rename(path)
     return count - len(lacking)

@@ -48,7 +48,7 @@ def sweep(objects: ObjectStore, needed: Collection[str], now: float, grace: floa
     for path in stored_objects(objects.aside):
         with contextlib.suppress(FileNotFoundError):
             if path.name in needed and not objects.own_path(path.name).exists():
-                _move(path, objects.own_path(path.name), swept.put_back, dry)
+                _move(path, objects.own_path(path.name), now, swept.put_back, dry)
             elif now - path.stat().st_mtime >= grace:
                 _delete(path, swept.deleted, dry)
     for path in stored_objects(objects.folder):
@@ -69,7 +69,7 @@ def _sweep_own(
     elif not grace:
         _delete(path, swept.deleted, dry)
     else:
-        _move(path, objects.aside / path.name[:2] / path.name, swept.set_aside, dry)
+        _move(path, objects.aside / path.name[:2] / path.name, now, swept.set_aside, dry)
 
 
 def delete(objects: ObjectStore, oids: Iterable[str]) -> int:
@@ -81,11 +81,12 @@ def delete(objects: ObjectStore, oids: Iterable[str]) -> int:
     return sum(gone.values())
 
 
-def _move(path: Path, place: Path, moved: dict[str, int], dry: bool) -> None:
+def _move(path: Path, place: Path, now: float, moved: dict[str, int], dry: bool) -> None:
+    """Its time is now that of the move, by the same clock that the next sweep looks at."""
     moved[path.name] = path.stat().st_size
     if not dry:
         place.parent.mkdir(parents=True, exist_ok=True)
-        os.utime(path)
+        os.utime(path, (now, now))
         path.replace(place)
 
 

@@ -15,6 +15,7 @@ from theta_git.repository import Repository
 
 Git = Callable[..., str]
 
+VERSION = hooks.version
 OURS = 'f() { cat >>ours; echo "$1" >>ours; }; f'
 LFS = '#!/bin/sh\ncommand -v git-lfs >/dev/null 2>&1 || { echo >&2 "no git-lfs"; exit 2; }\ngit lfs pre-push "$@"\n'
 
@@ -34,7 +35,7 @@ def test_it_runs_before_a_push_with_its_refs_and_arguments(hook: Path, git: Git)
     assert hooks.install(Repository(), Scope.LOCAL, OURS).state == State.FILE
     git("push", "--quiet", "origin", "main")
     oid = git("rev-parse", "HEAD").strip()
-    assert Path("ours").read_text() == f"refs/heads/main {oid} refs/heads/main {'0' * 40}origin\n"
+    assert Path("ours").read_text() == f"refs/heads/main {oid} refs/heads/main {'0' * 40}\norigin\n"
 
 
 def test_a_failure_stops_the_push(hook: Path) -> None:
@@ -54,7 +55,8 @@ def test_a_foreign_hook_is_left_alone(hook: Path, foreign: str) -> None:
 
 
 def test_the_snippet_runs_both(hook: Path, git: Git) -> None:
-    hook.write_text(f"#!/bin/sh\n{hooks.snippet('sh our.sh')}\ncat >theirs\n")
+    loop = 'while read local rest; do echo "$local $rest" >theirs; done'
+    hook.write_text(f"#!/bin/sh\n{hooks.snippet('sh our.sh')}\n{loop}\n")
     hook.chmod(0o755)
     Path("our.sh").write_text('cat >ours; echo "$1" >>ours')
     git("push", "--quiet", "origin", "main")
@@ -127,6 +129,36 @@ def test_the_folder_for_hooks_that_git_was_given_is_used(hook: Path, git: Git, t
     git("config", "core.hooksPath", str(tmp_path / "shared"))
     assert hooks.install(Repository(), Scope.LOCAL, OURS).path == tmp_path / "shared/pre-push"
     assert not hook.exists()
+
+
+def test_a_folder_given_from_the_root_is_used_from_below_and_in_worktrees(
+    hook: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git("config", "core.hooksPath", ".husky")
+    root = Path.cwd()
+    (root / "below").mkdir()
+    monkeypatch.chdir(root / "below")
+    assert (hooks.install(Repository(), Scope.LOCAL, OURS).path or root).resolve() == root / ".husky/pre-push"
+    git("push", "--quiet", "origin", "main")
+    assert (root / "ours").exists()
+    git("worktree", "add", "--quiet", str(root / "../tree"), "-b", "side")
+    monkeypatch.chdir(root / "../tree")
+    hooks.install(Repository(), Scope.LOCAL, OURS)
+    assert (root / "../tree/.husky/pre-push").exists()
+    git("push", "--quiet", "origin", "side")
+    assert Path("ours").exists()
+
+
+@pytest.mark.skipif(hooks.version(Repository()) < hooks.CONFIGURABLE_SINCE, reason="this git knows hook files alone")
+def test_a_configured_hook_runs_beside_a_foreign_one(hook: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hooks, "version", VERSION)
+    hook.write_text("#!/bin/sh\ncat >theirs\n")
+    hook.chmod(0o755)
+    assert hooks.install(Repository(), Scope.LOCAL, OURS).state == State.CONFIGURED
+    git("push", "--quiet", "origin", "main")
+    assert Path("ours").read_text() == f"{Path('theirs').read_text()}origin\n"
+    hooks.install(Repository(), Scope.LOCAL, "f() { exit 1; }; f")
+    assert subprocess.run(["git", "push", "--quiet", "origin", "main:other"], capture_output=True).returncode
 
 
 def test_where_hooks_can_be_configuration_no_file_is_written(

@@ -80,7 +80,7 @@ class LfsRemote:
         here = [oid for oid in here if oid not in failed]
         if here:
             with self._lent(here):
-                command = ["lfs", "push", "--object-id", self.name, "--stdin"]
+                command = ["lfs", "push", "--object-id", self._reached_as, "--stdin"]
                 complaint = _transferred(self.repository, command, map(hash_of, here), progress)
             if complaint is not None:
                 failed |= self._lost(here, complaint)
@@ -130,7 +130,7 @@ class LfsRemote:
         scratch = self.objects.folder.parent / "tmp"
         present = {oid for oid in sizes if self._lfs_path(oid).exists()}
         with transient_commit(self.repository, files, scratch) as commit:
-            command = [*_ALL_OF_IT, "lfs", "fetch", self.name, commit.oid]
+            command = [*_ALL_OF_IT, "lfs", "fetch", self._reached_as, commit.oid]
             complaint = _transferred(self.repository, command, (), progress, commit.environment)
         arrived = [oid for oid in sizes if self._lfs_path(oid).exists()]
         failed = self._not_arrived(set(oids).difference(arrived), complaint)
@@ -189,11 +189,20 @@ class LfsRemote:
         inside = path / ".git"
         return inside if inside.is_dir() else path
 
+    @property
+    def _reached_as(self) -> str:
+        """The remote as git-lfs understands it: unlike git, it does not take a path for one."""
+        return Path(self.name).absolute().as_uri() if self._is_path else self.name
+
+    @cached_property
+    def _is_path(self) -> bool:
+        return self.name not in names(self.repository) and Path(self.name).is_dir()
+
     @cached_property
     def _endpoint(self) -> str:
         """The URL to which git-lfs goes for this remote."""
         if self.name not in names(self.repository):
-            return self.name if "://" in self.name else Path(self.name).absolute().as_uri()
+            return self.repository.config("lfs.url") or _endpoint_of(self._reached_as)
         found = dict(re.findall(r"^Endpoint(?: \((.+)\))?=(\S+)", self._facts, re.MULTILINE))
         return str(found.get(self.name) or found.get("", ""))
 
@@ -241,6 +250,11 @@ class LfsRemote:
     def _take_out(self, oids: Iterable[str]) -> None:
         for oid in oids:
             self._lfs_path(oid).unlink(missing_ok=True)
+
+
+def _endpoint_of(url: str) -> str:
+    """Where git-lfs looks for the server of a URL that nothing is configured for."""
+    return f"{url.rstrip('/').removesuffix('.git')}.git/info/lfs" if url.startswith("http") else url
 
 
 def _lend(source: Path, place: Path) -> None:

@@ -10,12 +10,15 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
 import pytest
+
+Git = Callable[..., str]
 
 _GIFTLESS = """
 import sys
@@ -62,6 +65,16 @@ def bucket(moto: int, organisation: str, monkeypatch: pytest.MonkeyPatch) -> str
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{moto}/{organisation}", method="PUT")).close()
     return organisation
+
+
+@pytest.fixture
+def server(giftless: tuple[int, Path], organisation: str, bare: Path, git: Git) -> Path:
+    """Where a running server keeps the objects of every clone."""
+    port, storage = giftless
+    url = f"http://127.0.0.1:{port}/{organisation}/models"
+    for key, value in (("lfs.url", url), ("lfs.transfer.maxretries", "1"), ("lfs.locksverify", "false")):
+        git("config", "--global", key, value)
+    return storage / organisation / "models"
 
 
 @contextlib.contextmanager

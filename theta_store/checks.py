@@ -29,7 +29,7 @@ def damaged_objects(objects: ObjectStore) -> Iterator[Path]:
     """The objects of our own, needed or not, whose SHA-256 is not their name. Reads all of them."""
     paths = [path for folder in (objects.folder, objects.aside) for path in stored_objects(folder)]
     with ThreadPoolExecutor(WORKERS) as pool:
-        yield from (path for path, sound in zip(paths, pool.map(_is_sound, paths), strict=True) if not sound)
+        yield from (path for path, sound in zip(paths, pool.map(is_sound, paths), strict=True) if not sound)
 
 
 def wrong_memories(manifest: Manifest, store: Store) -> Iterator[str]:
@@ -54,7 +54,7 @@ def _restores(digest: str, store: Store) -> bool:
     return True
 
 
-def _is_sound(path: Path) -> bool:
+def is_sound(path: Path) -> bool:
     """Whether the disk gives out what the name says."""
     try:
         with path.open("rb") as file:

@@ -258,6 +258,29 @@ def test_gc_deletes_here_what_the_remote_has(first: Path, git: Git, capsys: Prin
     assert old <= _objects(first)
 
 
+@pytest.mark.parametrize("damage", ["flip", "cut"])
+@pytest.mark.parametrize("kind", ["git-lfs", "folder"])
+def test_gc_keeps_here_what_the_remote_has_damaged(
+    first: Path, bare: Path, git: Git, tmp_path: Path, kind: str, damage: str
+) -> None:
+    if kind == "folder":
+        run("remote", ["add", "origin", (tmp_path / "bucket").as_uri()])
+    save(first / "m.safetensors", a=7.0, b=8.0)
+    git("commit", "--quiet", "-a", "-m", "change")
+    git("push", "--quiet", "origin", "main")
+    run("push", [])
+    if kind == "git-lfs":
+        _apart(bare / "lfs")
+    before = _objects(first)
+    there = tmp_path / "bucket" if kind == "folder" else bare / "lfs/objects"
+    for path in [path for path in there.rglob("*") if path.is_file()]:
+        _flip(path)
+        if damage == "cut":
+            path.write_bytes(path.read_bytes()[:-1])
+    run("gc", ["--prune-remote-verified"])
+    assert _objects(first) == before
+
+
 @pytest.mark.parametrize(
     "harmless", [("lfs", "prune"), ("gc", "--quiet", "--prune=now"), ("worktree", "remove", "../tree")]
 )

@@ -6,7 +6,7 @@ import sys
 import time
 from argparse import ArgumentParser
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from theta_checkpoint.manifest import ANY_VERSION
 from theta_checkpoint.manifest import object_ids
@@ -59,13 +59,14 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _verified(repository: Repository, objects: ObjectStore, kept: Iterable[str], name: str | None) -> set[str]:
-    """The kept objects that no worktree, stash or merge in progress uses and that the remote says it has."""
+def _verified(repository: Repository, objects: ObjectStore, kept: Mapping[str, int], name: str | None) -> set[str]:
+    """The kept objects that no worktree, stash or merge in progress uses and that the remote confirms to have."""
     used = blobs_beginning(repository, checked_out_blobs(repository), ANY_VERSION)
     candidates = set(kept).difference(hash_of(oid) for _, text in used for oid in object_ids(text))
     if not candidates:
         return set()
-    return candidates - default_remote(repository, objects, name).missing(candidates)
+    remote = default_remote(repository, objects, name)
+    return {hash_of(oid) for oid in remote.confirmed([f"{name}:{kept[name]}" for name in candidates])}
 
 
 def _facts(swept: Swept) -> dict[str, object]:

@@ -40,6 +40,10 @@ class Remote(Protocol):
         """Those objects that the remote is known not to have; asked of the remote, never remembered."""
         ...
 
+    def confirmed(self, oids: Collection[str]) -> set[str]:
+        """Those objects that the remote has, as surely as can be known: what lies in a folder is read and verified."""
+        ...
+
     def send(self, oids: Collection[str], progress: Progress) -> Failures:
         """Send the objects that the remote lacks; the others are only counted."""
         ...

@@ -31,6 +31,7 @@ from theta_git.remotes import names
 from theta_git.repository import Repository
 from theta_git.transient import transient_commit
 from theta_store import links
+from theta_store.checks import is_sound
 from theta_store.objects import CorruptObject
 from theta_store.objects import ObjectStore
 from theta_store.objects import hash_of
@@ -72,6 +73,14 @@ class LfsRemote:
         if self._folder is None:
             return absent(self._sized(oids), self._endpoint, self._ssh, self.repository)
         return {oid for oid in oids if not self._is_in_folder(oid)}
+
+    def confirmed(self, oids: Collection[str]) -> set[str]:
+        """See :class:`theta_store.remotes.Remote`."""
+        if self._folder is None:
+            return set(oids) - self.missing(oids)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            sound = pool.map(self._is_sound_in_folder, oids)
+            return {oid for oid, is_sound in zip(oids, sound, strict=True) if is_sound}
 
     def send(self, oids: Collection[str], progress: Progress) -> Failures:
         """See :class:`theta_store.remotes.Remote`."""
@@ -170,6 +179,10 @@ class LfsRemote:
 
     def _is_in_folder(self, oid: str) -> bool:
         return self._place_in_folder(oid).is_file() or (self._near is not None and self._near.has(oid))
+
+    def _is_sound_in_folder(self, oid: str) -> bool:
+        places = [self._place_in_folder(oid), *([self._near.own_path(oid)] if self._near else [])]
+        return any(is_sound(place) for place in places)
 
     def _place_in_folder(self, oid: str) -> Path:
         assert self._folder

@@ -9,3 +9,4 @@ from tests.servers import bucket as bucket
 from tests.servers import giftless as giftless
 from tests.servers import moto as moto
 from tests.servers import organisation as organisation
+from tests.servers import server as server

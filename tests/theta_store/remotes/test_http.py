@@ -17,16 +17,6 @@ from theta_cli.main import run
 Git = Callable[..., str]
 
 
-@pytest.fixture
-def server(giftless: tuple[int, Path], organisation: str, bare: Path, git: Git) -> Path:
-    """Where a running server keeps the objects of every clone."""
-    port, storage = giftless
-    url = f"http://127.0.0.1:{port}/{organisation}/models"
-    for key, value in (("lfs.url", url), ("lfs.transfer.maxretries", "1"), ("lfs.locksverify", "false")):
-        git("config", "--global", key, value)
-    return storage / organisation / "models"
-
-
 def _stored(server: Path) -> set[str]:
     return {path.name for path in server.iterdir()}
 

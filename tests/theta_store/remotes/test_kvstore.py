@@ -78,3 +78,22 @@ def test_a_place_that_cannot_be_written_to_is_told(here: ObjectStore, tmp_path: 
 def test_places_that_are_no_object_storage(url: str) -> None:
     with pytest.raises(BadUrl, match="is no place for objects"):
         check_url(url)
+
+
+def test_only_what_lies_there_whole_is_confirmed(here: ObjectStore, bucket: Path) -> None:
+    oids = [here.write(b"value %d" % number) for number in range(4)]
+    remote(here, bucket).send(oids, silent)
+    good, flipped, cut, gone = oids
+    places = {oid: bucket / oid[:2] / hash_of(oid) for oid in oids}
+    places[flipped].write_bytes(b"volue 1")
+    places[cut].write_bytes(b"value")
+    places[gone].unlink()
+    assert remote(here, bucket).confirmed(oids) == {good}
+
+
+def test_what_is_damaged_here_is_not_sent(here: ObjectStore, bucket: Path) -> None:
+    oid = here.write(b"value")
+    here.path(oid).chmod(0o644)
+    here.path(oid).write_bytes(b"volue")
+    assert "is damaged here" in remote(here, bucket).send([oid], silent)[oid]
+    assert remote(here, bucket).missing([oid]) == {oid}

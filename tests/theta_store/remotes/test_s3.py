@@ -21,3 +21,4 @@ def test_objects_go_to_a_bucket_and_come_back(moto: int, bucket: str, tmp_path: 
     )
     assert fetched == {gone: "the remote does not have it"}
     assert all(map(there.has, oids))
+    assert remote.confirmed([*oids, gone]) == oids

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
 from tests.clones import CloneOf
 from tests.clones import save
 
 Git = Callable[..., str]
+
+
+@pytest.fixture(autouse=True, params=["folder", "server"])
+def transport(request: pytest.FixtureRequest, bare: Path, git: Git) -> None:
+    """Objects go beside the bare repository, or to a git-lfs server over HTTP."""
+    if request.param == "server":
+        request.getfixturevalue("server")
 
 
 def _content(folder: Path) -> bytes:
@@ -81,37 +82,3 @@ def test_a_remote_in_another_place_alone(first: Path, clone: CloneOf, git: Git, 
     assert list((tmp_path / "bucket").glob("*/*"))
     git("theta", "push")
     assert _content(clone("second")) == content
-
-
-@pytest.mark.parametrize("command", ["push", "clone", "fetch", "gc"])
-def test_killed_at_any_moment_it_succeeds_the_next_time(
-    command: str, first: Path, bare: Path, clone: CloneOf, git: Git, tmp_path: Path
-) -> None:
-    values = np.random.default_rng(0).standard_normal((20, 200, 200), np.float32)
-    save_file({f"layer.{number}": value for number, value in enumerate(values)}, first / "m.safetensors")
-    git("commit", "--quiet", "-a", "-m", "large")
-    if command != "push":
-        git("push", "--quiet", "origin", "main")
-    commands = {
-        "push": ["git", "push", "--quiet", "origin", "main"],
-        "clone": ["git", "clone", "--quiet", bare.as_uri(), str(tmp_path / "killed")],
-        "fetch": ["git", "theta", "fetch", "--all"],
-        "gc": ["git", "theta", "gc", "--grace", "0"],
-    }
-    for moment in range(4):
-        if command == "fetch":
-            subprocess.run(["rm", "-rf", ".git/theta/objects"], check=True)
-        _killed(commands[command], 0.05 + 0.1 * moment)
-        subprocess.run(["rm", "-rf", str(tmp_path / "killed")], check=True)
-    subprocess.run(commands[command], check=True)
-    assert "0 findings" in git("theta", "fsck")
-    git("push", "--quiet", "origin", "main")
-    assert _content(clone("second")) == _content(first)
-
-
-def _killed(command: list[str], seconds: float) -> None:
-    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    time.sleep(seconds)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

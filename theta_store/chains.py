@@ -78,17 +78,24 @@ def chunk(recipes: Sequence[Recipe], index: int, objects: ObjectStore) -> bytes:
     return raw
 
 
-def chunks(recipes: Sequence[Recipe], name: str, objects: ObjectStore) -> Iterator[bytes]:
+def chunks(recipes: Sequence[Recipe], name: str, objects: ObjectStore, most: int | None = None) -> Iterator[bytes]:
     """All chunks of a chain's first recipe, verified as :func:`checked` does."""
     pieces = (chunk(recipes, index, objects) for index in range(len(recipes[0].oids)))
-    return checked(pieces, name, recipes[0].digest)
+    return checked(pieces, name, recipes[0].digest, most)
 
 
-def checked(pieces: Iterable[bytes], name: str, digest: str) -> Iterator[bytes]:
-    """The pieces; after the last one, an error unless together they have this digest."""
+def checked(pieces: Iterable[bytes], name: str, digest: str, most: int | None = None) -> Iterator[bytes]:
+    """The pieces; after the last one, an error unless together they have this digest.
+
+    And one before there are more than ``most`` bytes: an object may decode to a thousand times its own length.
+    """
     hasher = blake3()
+    taken = 0
     try:
         for piece in pieces:
+            taken += len(piece)
+            if most is not None and taken > most:
+                raise CorruptObject(f"it is larger than the {most} bytes that it can have")
             hasher.update(piece)
             yield piece
             del piece  # it is not kept while the next one is decoded

@@ -21,7 +21,6 @@ from theta_store import chains
 from theta_store import sketches
 from theta_store.chains import chain
 from theta_store.chains import checked
-from theta_store.chunks import MAX_CHUNK
 from theta_store.objects import CorruptObject
 from theta_store.objects import ObjectStore
 
@@ -54,11 +53,18 @@ class StoredCheckpoint:
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """See :meth:`Checkpoint.chunks`."""
-        return chains.chunks(self._chain(name, self.digest(name)), name, self.objects)
+        return chains.chunks(self._chain(name, self.digest(name)), name, self.objects, self.length(name))
 
     def skeleton(self) -> bytes:
         """The bytes of the skeleton; raises :class:`CorruptObject` for more than any checkpoint has."""
-        return b"".join(chains.chunks(self._chain("(skeleton)", self.manifest.skeleton), "(skeleton)", self.objects))
+        found = self._chain("(skeleton)", self.manifest.skeleton)
+        most = 2 * MAX_SKELETON  # half for the bytes, half for the list of segments
+        return b"".join(chains.chunks(found, "(skeleton)", self.objects, most))
+
+    def length(self, name: str) -> int:
+        """The bytes that a group has by its dtype and shape."""
+        tensor = self.manifest.groups[name]
+        return byte_length(tensor.dtype, tensor.shape)
 
     def recipe(self, name: str) -> Recipe:
         """How to restore a group."""
@@ -74,19 +80,9 @@ class StoredCheckpoint:
 
     def _chain(self, name: str, digest: str) -> list[Recipe]:
         try:
-            found = chain(self.manifest.recipes, digest)
+            return chain(self.manifest.recipes, digest)
         except CorruptObject as error:
             raise CorruptObject(f"group {name}: {error}") from None
-        if len(found[0].oids) > self._most_chunks(name):
-            raise CorruptObject(f"group {name}: larger than it can be, by the chunks that the manifest names")
-        return found
-
-    def _most_chunks(self, name: str) -> int:
-        """Chunks of a group, or of the skeleton, at most: each chunk may decode to a thousand times its bytes."""
-        tensor = self.manifest.groups.get(name)
-        if tensor is None:
-            return 2 * MAX_SKELETON // MAX_CHUNK  # half for the bytes, half for the list of segments
-        return byte_length(tensor.dtype, tensor.shape) // (MAX_CHUNK // 2) + 1
 
     @cached_property
     def sketches(self) -> dict[str, sketches.Sketch]:

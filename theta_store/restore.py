@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from itertools import islice
+from typing import NamedTuple
 
 from theta_checkpoint import skeleton
 from theta_checkpoint.layout import Checksum
@@ -46,9 +47,10 @@ def _poured(
     """Every segment's bytes in order, holes decoded ahead."""
     with ThreadPoolExecutor(WORKERS) as pool:
         holes = (segment for segment in segments if isinstance(segment, Hole))
-        places = ((hole, index) for hole in holes for index in range(len(checkpoint.recipe(hole.name).oids)))
+        counted = ((hole, len(checkpoint.recipe(hole.name).oids)) for hole in holes)
+        places = (_Place(hole.name, index, hole.length, count) for hole, count in counted for index in range(count))
         known = ChainMap(early, running.values)
-        batched = ahead(pool, lambda batch: [_piece(checkpoint, *place) for place in batch], batches(places, _length))
+        batched = ahead(pool, lambda batch: [_piece(checkpoint, place) for place in batch], batches(places, _length))
         decoded = chain.from_iterable(batched)
         for segment in segments:
             match segment:
@@ -58,7 +60,7 @@ def _poured(
                     count = len(checkpoint.recipe(name).oids)
                     pieces = islice(decoded, count)
                     if count != 1:
-                        pieces = checked(pieces, name, checkpoint.digest(name))
+                        pieces = checked(pieces, name, checkpoint.digest(name), checkpoint.length(name))
                 case Checksum():
                     pieces = iter([expected_bytes(segment, known)])
             for piece in pieces:
@@ -66,17 +68,27 @@ def _poured(
                 yield piece
 
 
-def _piece(checkpoint: StoredCheckpoint, hole: Hole, index: int) -> bytes:
-    """One chunk of a group; already verified where it is the only one."""
-    recipe = checkpoint.recipe(hole.name)
-    if len(recipe.oids) == 1:
-        return b"".join(checkpoint.chunks(hole.name))
-    return checkpoint.chunk(recipe, index)
+class _Place(NamedTuple):
+    """A chunk of a group."""
+
+    name: str
+    number: int
+    length: int
+    """bytes of the group"""
+    of: int
+    """chunks of the group"""
 
 
-def _length(place: tuple[Hole, int]) -> int:
-    """Bytes of a chunk, about."""
-    return min(place[0].length, MAX_CHUNK)
+def _piece(checkpoint: StoredCheckpoint, place: _Place) -> bytes:
+    """One chunk; already verified where it is the only one of its group."""
+    if place.of == 1:
+        return b"".join(checkpoint.chunks(place.name))
+    return checkpoint.chunk(checkpoint.recipe(place.name), place.number)
+
+
+def _length(place: _Place) -> int:
+    """Bytes of a chunk at most: of one among several only decoding tells, however short the group claims to be."""
+    return min(place.length, MAX_CHUNK) if place.of == 1 else MAX_CHUNK
 
 
 def _crcs_needed_early(checkpoint: StoredCheckpoint, segments: list[Segment], ranges: set[Range]) -> dict[Range, int]:

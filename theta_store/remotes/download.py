@@ -23,14 +23,14 @@ def downloaded(oids: Iterable[str], repository: Repository, objects: ObjectStore
 
 
 def _failure(lacking: list[str], repository: Repository, objects: ObjectStore) -> str | None:
+    from theta_store.remotes import reasons
     from theta_store.remotes.chosen import default_remote
     from theta_store.remotes.meter import Meter
 
     remote = default_remote(repository, objects)
     meter = Meter("fetching", sys.stderr)
-    failures = remote.fetch(lacking, meter)
-    meter.close()
-    if not failures:
-        return None
-    oid, reason = next(iter(failures.items()))
-    return f"{len(failures)} of them did not come from {remote.title} ({oid[:12]}: {reason})"
+    try:
+        failures = remote.fetch(lacking, meter)
+    finally:
+        meter.close()
+    return f"they did not come from {remote.title}: {'; '.join(reasons(failures))}" if failures else None

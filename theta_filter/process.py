@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
+from functools import cached_property
 
 from theta_checkpoint.failure import Failure
 from theta_filter.asker import wants_manifests
@@ -30,8 +31,6 @@ class FilterProcess:
     reader: PacketReader
     writer: PacketWriter
     clone: Clone
-    skip_smudge: bool = False
-    """whether manifests go to the working tree as they are"""
     delayed: dict[str, bytes] = field(default_factory=dict)
     """content by path, for what git will ask again"""
     announced: set[str] = field(default_factory=set)
@@ -42,6 +41,11 @@ class FilterProcess:
 
     def __post_init__(self) -> None:
         self.downloads = Downloads(self.clone)
+
+    @cached_property
+    def skip_smudge(self) -> bool:
+        """Whether manifests go to the working tree as they are."""
+        return skips_smudge(self.clone.repository)
 
     def run(self) -> None:
         """Answer requests until git closes the pipe."""
@@ -171,8 +175,7 @@ def main() -> int:
         print("theta: this command is run by git itself, as its filter process", file=sys.stderr)
         return 2
     gc.disable()  # next to nothing here lies in cycles; to look for them takes a third of adding 100,000 groups
-    repository = Repository()
-    process = FilterProcess(PacketReader(0), PacketWriter(1), Clone(repository), skips_smudge(repository))
+    process = FilterProcess(PacketReader(0), PacketWriter(1), Clone(Repository()))
     try:
         process.run()
     except (BrokenPipeError, EOFError):

@@ -48,9 +48,9 @@ def page(strategies: Iterable[Strategy]) -> str:
 
 def section(strategy: Strategy) -> str:
     """One strategy, Markdown."""
-    own = [option for option in strategy.options if option not in MODIFIERS]
+    own, _ = options_of(strategy)
     lines = [f"## {strategy.name}", "", f"{_sentence(strategy.summary)}", "", f"    {strategy.formula}", ""]
-    lines += [f"* **when**: {strategy.when}", f"* **needs**: {_needs(strategy)}", f"* **cost**: {strategy.cost}"]
+    lines += [f"* **when**: {strategy.when}", f"* **needs**: {needs(strategy)}", f"* **cost**: {strategy.cost}"]
     lines += [f"* **source**: {strategy.reference}"] if strategy.reference else []
     lines += ["", _table(own)] if own else [""]
     return "\n".join(lines)
@@ -62,16 +62,24 @@ def _overview(strategies: Iterable[Strategy]) -> str:
 
 
 def _table(options: Iterable[Option]) -> str:
-    rows = [f"| `{o.name}` | {o.domain} | {_shown(o.default)} | {_help(o)} |" for o in options]
+    rows = [f"| `{o.name}` | {o.domain} | {shown_default(o.default)} | {help_of(o)} |" for o in options]
     return "\n".join(["| option | takes | default | |", "| --- | --- | --- | --- |", *rows, ""])
 
 
-def _help(option: Option) -> str:
+def options_of(strategy: Strategy) -> tuple[list[Option], list[Option]]:
+    """The options of a strategy alone, and the modifiers that it shares with others."""
+    own = [option for option in strategy.options if option not in MODIFIERS]
+    return own, [option for option in strategy.options if option in MODIFIERS]
+
+
+def help_of(option: Option) -> str:
+    """What an option is for, and its other names."""
     also = ", ".join(f"`{alias}`" for alias in option.aliases)
     return f"{option.help} (also {also})" if also else option.help
 
 
-def _shown(value: object) -> str:
+def shown_default(value: object) -> str:
+    """A default as it is typed."""
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -81,7 +89,8 @@ def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _needs(strategy: Strategy) -> str:
+def needs(strategy: Strategy) -> str:
+    """What must be there for a strategy to merge."""
     return "; ".join(_requirements(strategy))
 
 

@@ -106,13 +106,19 @@ def load(
     place = path_in_tree(git, path)
     text = git.blob(f"{rev}:{place}")
     if text is None or not is_manifest(text):
-        what = "there is no file" if text is None else "the file is not tracked by theta"
-        raise NotACheckpoint(f"{rev}:{place}: {what}")
+        raise NotACheckpoint(f"{rev}:{place}: {_lack(git, rev, text)}")
     manifest = parse(text)
     names = sorted(manifest.groups.keys() | manifest.aliases.keys())
     patterns = [groups] if isinstance(groups, str) else list(groups) if groups is not None else ["*"]
     chosen = tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))
     return Loaded(StoredCheckpoint(manifest, Store.at(git.theta_dir).objects), chosen, framework, git)
+
+
+def _lack(git: Repository, rev: str, text: bytes | None) -> str:
+    if text is not None:
+        return "the file is not tracked by theta"
+    found = git.finished("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{tree}}").returncode == 0
+    return "there is no file" if found else "there is no such revision"
 
 
 def _literal(name: str) -> str:

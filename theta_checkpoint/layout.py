@@ -146,6 +146,16 @@ def byte_length(dtype: str, shape: tuple[int, ...]) -> int:
     return element_count(shape) * DTYPES[dtype].itemsize
 
 
+def byte_span(dtype: str, shape: tuple[int, ...], strides: tuple[int, ...] | None) -> int:
+    """Bytes from the first to behind the last element of a tensor; 0 where it has none."""
+    if 0 in shape:
+        return 0
+    if strides is None:
+        return byte_length(dtype, shape)
+    steps = sum((extent - 1) * stride for extent, stride in zip(shape, strides, strict=True))
+    return (steps + 1) * DTYPES[dtype].itemsize
+
+
 def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     """The element strides of a C-ordered tensor of this shape."""
     strides: list[int] = []

@@ -32,6 +32,8 @@ from blake3 import blake3
 from theta_checkpoint.dtypes import DTYPES
 from theta_checkpoint.failure import Failure
 from theta_checkpoint.layout import Value
+from theta_checkpoint.layout import byte_length
+from theta_checkpoint.layout import byte_span
 
 VERSION = "theta 1"
 HEAD = VERSION.encode() + b"\n"
@@ -227,6 +229,9 @@ def parse(data: bytes) -> Manifest:
         manifest = _assembled(found)
     except ValueError as error:
         raise BadManifest(1, lines[0], f"a name is not a JSON string ({error})") from error
+    for tied in manifest.aliases.values():
+        if not _lies_in(tied, manifest.groups.get(tied.owner)):
+            raise BadManifest(1, lines[0], f"{quoted(tied.name)} does not lie in {quoted(tied.owner)}")
     if manifest.root != found["root"][0]["digest"]:
         raise BadManifest(3, lines[2], "the root does not match the lines below it")
     if bytes(manifest) != data:
@@ -264,6 +269,13 @@ def _assembled(found: Mapping[str, list[re.Match[str]]]) -> Manifest:
         recipes={recipe.digest: recipe for recipe in recipes},
         sketches=found["sketches"][0]["oid"] if found["sketches"] else None,
     )
+
+
+def _lies_in(tied: TiedTensor, owner: Tensor | None) -> bool:
+    if owner is None or (tied.strides and len(tied.strides) != len(tied.shape)):
+        return False
+    end = tied.offset + byte_span(tied.dtype, tied.shape, tied.strides)
+    return end <= byte_length(owner.dtype, owner.shape)
 
 
 def _numbers(numbers: tuple[int, ...]) -> str:

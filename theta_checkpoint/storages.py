@@ -16,6 +16,7 @@ from theta_checkpoint.dtypes import DTYPES
 from theta_checkpoint.layout import Alias
 from theta_checkpoint.layout import DamagedCheckpoint
 from theta_checkpoint.layout import Group
+from theta_checkpoint.layout import byte_span
 from theta_checkpoint.layout import contiguous_strides
 
 MAX_GAP = 4096
@@ -48,9 +49,8 @@ class TensorView:
 
     @property
     def span(self) -> int:
-        """Bytes from the first to behind the last element, where there is one."""
-        steps = sum((extent - 1) * stride for extent, stride in zip(self.shape, self.strides, strict=True))
-        return (steps + 1) * DTYPES[self.dtype].itemsize
+        """Bytes from the first to behind the last element; 0 where it has none."""
+        return byte_span(self.dtype, self.shape, self.strides)
 
 
 def owned(storage: Storage, views: Sequence[TensorView]) -> tuple[list[Group], list[Alias]]:

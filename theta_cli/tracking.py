@@ -57,8 +57,12 @@ def track(repository: Repository, arguments: Sequence[str]) -> list[Tracked]:
     patterns = [pattern_of(argument) for argument in arguments]
     for pattern in patterns:
         _check_unclaimed(repository, pattern)
-    held = attributes.held(repository, patterns)
-    return _edited(repository, patterns, lambda text, one: text if one in held else attributes.with_pattern(text, one))
+    held = attributes.held(repository, map(_widest, patterns))
+    return _edited(
+        repository,
+        patterns,
+        lambda text, pattern: text if _widest(pattern) in held else attributes.with_pattern(text, pattern),
+    )
 
 
 def untrack(repository: Repository, arguments: Sequence[str]) -> list[Tracked]:
@@ -78,8 +82,9 @@ def pattern_of(argument: str) -> str:
     pattern = attributes.literal(_relative(argument)) if os.path.lexists(argument) else argument.removeprefix("./")
     if pattern.startswith("../") or (pattern.startswith("/") and os.path.lexists(argument)):
         raise NotTrackable(f"{argument} is outside of this folder; run git theta track where it is")
-    if os.path.isdir(argument):
-        raise NotTrackable(f"{argument} is a folder; to track files in it, type: git theta track '{pattern}/*.pt'")
+    if os.path.isdir(argument) or pattern.endswith("/"):
+        within = shlex.quote(f"{pattern.rstrip('/')}/*.pt")
+        raise NotTrackable(f"{argument} is a folder; to track files in it, type: git theta track {within}")
     if pattern.startswith("!"):
         raise NotTrackable(f"git allows no negative pattern here: {argument}")
     if name := next((name for name in _OF_GIT if fnmatchcase(name, os.path.basename(pattern))), None):
@@ -103,9 +108,15 @@ def _matching(repository: Repository, pattern: str) -> list[str]:
 
 def _check_unclaimed(repository: Repository, pattern: str) -> None:
     """The pattern's own text is asked about as if it were a path: what is at least as general matches it too."""
-    for path, name in attributes.filters(repository, [pattern, *_matching(repository, pattern)]).items():
+    asked = [pattern.removeprefix("/"), *_matching(repository, pattern)]
+    for path, name in attributes.filters(repository, asked).items():
         if name != "theta":
             raise Claimed(path, name, attributes.setting_line(repository, Path(path).absolute(), name), pattern)
+
+
+def _widest(pattern: str) -> str:
+    """A path that only a pattern at least as general matches: one without a slash means files in all folders."""
+    return pattern.removeprefix("/") if "/" in pattern else f"*/{pattern}"
 
 
 def _edited(repository: Repository, patterns: Sequence[str], edit: Callable[[str, str], str]) -> list[Tracked]:

@@ -149,6 +149,8 @@ def test_errors_say_what_is_wrong(tracked: Path) -> None:
         theta.save(STATE, "m.bin", message="x")
     with pytest.raises(NotACheckpoint, match=r"HEAD:m\.pt: there is no file"):
         theta.load("HEAD", "m.pt")
+    with pytest.raises(NotACheckpoint, match=r"nowhere:m\.pt: there is no such revision"):
+        theta.load("nowhere", "m.pt")
     with pytest.raises(NotACheckpoint, match="not tracked"):
         theta.load("HEAD", ".gitattributes")
     with pytest.raises(ValueError, match="safetensors file has no place for it"):

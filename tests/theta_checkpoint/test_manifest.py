@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import random
+from dataclasses import replace
+from typing import Any
+
 import pytest
+from blake3 import blake3
 
 from theta_checkpoint.layout import Value
 from theta_checkpoint.manifest import BadManifest
@@ -98,6 +103,68 @@ def test_anything_else_is_refused(old: str, new: str) -> None:
     assert old in text
     with pytest.raises(BadManifest):
         parse(text.replace(old, new).encode())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"owner": "nobody"},
+        {"owner": "tied"},
+        {"offset": 40},
+        {"shape": (5,)},
+        {"strides": (4, 1)},
+        {"strides": (10**17,)},
+        {"shape": (10**17, 10**17), "strides": None},
+        {"dtype": "F64", "shape": (1, 6), "strides": None},
+    ],
+)
+def test_a_tied_tensor_lies_in_its_owner(changes: dict[str, Any]) -> None:
+    tied = TiedTensor("tied", "F32", (3,), "weight", 12, (4,))
+    with pytest.raises(BadManifest, match="tied does not lie in"):
+        parse(bytes(manifest(aliases={"tied": replace(tied, **changes)})))
+
+
+def test_damaged_text_is_one_kind_of_error() -> None:
+    chance = random.Random(1)
+    text = str(manifest())
+    pieces = [
+        '"',
+        "\\",
+        '"\\ud800"',
+        " ",
+        "\n",
+        ",",
+        "0",
+        "-1",
+        "9" * 18,
+        "=",
+        "at=0,5",
+        "[",
+        "]",
+        "\u2028",
+        "\ufffd",
+        "ü",
+    ]
+    pieces += text.splitlines(keepends=True)
+    read = 0
+    for _ in range(1000):
+        place = chance.randrange(len(text))
+        changed = text[:place] + chance.choice(pieces) + text[place + chance.choice([0, 0, 1, 5, 80]) :]
+        data = rooted(changed).encode()
+        try:
+            assert bytes(parse(data)) == data
+            read += 1
+        except BadManifest:
+            pass
+    assert read > 10
+
+
+def rooted(text: str) -> str:
+    """The text with the root that its lines have: what is behind it is checked too."""
+    semantic = ("format ", "value ", "group ", "alias ", "skeleton ")
+    lines = text.splitlines(keepends=True)
+    root = blake3("".join(line for line in lines if line.startswith(semantic)).encode()).hexdigest()
+    return "".join(f"root blake3:{root}\n" if line.startswith("root ") else line for line in lines)
 
 
 def test_a_refusal_names_the_line() -> None:

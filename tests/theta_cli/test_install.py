@@ -46,8 +46,14 @@ def test_installing_twice_changes_nothing(empty_repo: Path) -> None:
 def test_a_dry_run_writes_nothing(empty_repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (empty_repo / ".git/config").read_bytes()
     assert run("install", ["--dry-run"]) == 0
-    assert "would set (local) filter.theta.process" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "would set (local) filter.theta.process" in told
+    assert "would install the pre-push hook" in told
     assert (empty_repo / ".git/config").read_bytes() == before
+    run("install", [])
+    capsys.readouterr()
+    run("install", ["--dry-run"])
+    assert capsys.readouterr().out == "theta is already installed (local)\n"
 
 
 def test_values_with_another_interpreter_are_upgraded(empty_repo: Path, git: Git) -> None:

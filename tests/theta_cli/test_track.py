@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,6 +93,8 @@ def test_a_folder_and_a_negative_pattern_are_refused(empty_repo: Path) -> None:
     (empty_repo / "models").mkdir()
     with pytest.raises(NotTrackable, match=r"models/\*\.pt"):
         run("track", ["models"])
+    with pytest.raises(NotTrackable, match=r"later/\*\.pt"):
+        run("track", ["later/"])
     with pytest.raises(NotTrackable, match="negative"):
         run("track", ["!x.pt"])
 
@@ -150,6 +153,14 @@ def test_a_file_committed_before_is_looked_at_again(empty_repo: Path, git: Git) 
     assert git("cat-file", "blob", ":model.pt").startswith("theta 1\n")
 
 
+def test_a_pointer_of_git_lfs_is_told_from_a_checkpoint(repo: Path) -> None:
+    """As in a clone where git-lfs left its pointers in the place of files."""
+    (repo / "model.pt").write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 9\n")
+    done = subprocess.run(["git", "add", "model.pt"], capture_output=True, text=True, check=True)
+    told = "theta: model.pt: a pointer of git-lfs, not the values; to have those, type: git theta migrate\n"
+    assert done.stderr == told
+
+
 def test_track_alone_lists_every_pattern_and_its_place(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("track", [])
     assert capsys.readouterr().out == "*.pt  (.gitattributes:1)\n*.safetensors  (.gitattributes:2)\n"
@@ -161,6 +172,27 @@ def test_track_alone_lists_every_pattern_and_its_place(repo: Path, capsys: pytes
             {"pattern": "*.safetensors", "file": ".gitattributes", "line": 2},
         ],
     }
+
+
+def test_a_pattern_may_be_bound_to_its_folder(empty_repo: Path, git: Git) -> None:
+    run("track", ["/*.pt"])
+    run("track", ["/*.pt", "/x.pt"])
+    assert _attributes(empty_repo) == f"/*.pt {LINE}\n".encode()
+    assert git("check-attr", "filter", "x.pt", "sub/x.pt").splitlines() == [
+        "x.pt: filter: theta",
+        "sub/x.pt: filter: unspecified",
+    ]
+    run("track", ["*.pt"])
+    assert git("check-attr", "filter", "sub/x.pt") == "sub/x.pt: filter: theta\n"
+
+
+def test_untracking_in_another_folder_tells_where_it_is_tracked(
+    repo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (repo / "sub").mkdir()
+    monkeypatch.chdir(repo / "sub")
+    run("untrack", ["*.pt"])
+    assert capsys.readouterr().out == "*.pt was not tracked here; ../.gitattributes:1 tracks it\n"
 
 
 def test_untracking_what_is_not_tracked_is_no_error(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from theta_checkpoint.layout import byte_length
 FORMATS = ("safetensors", "pytorch-zip", "pytorch-legacy", "opaque")
 MAX_SKELETON = 1 << 30
 """bytes that may lie outside of all groups; the skeleton is held in memory"""
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\n"
 _LEGACY_MAGIC = bytes.fromhex("6cfc9c46f9206aa85019")
 
 
@@ -35,7 +36,10 @@ def layout_of(source: Source) -> Layout:
     A file that no format knows, that is damaged or beyond the limits is one opaque group, and the warning
     says why. Raises nothing but the OSError of a source that cannot be read.
     """
-    claimed = _claimed(source.read(0, 32))
+    head = source.read(0, len(_LFS_POINTER))
+    if head == _LFS_POINTER:
+        return opaque.layout(source, "a pointer of git-lfs, not the values; to have those, type: git theta migrate")
+    claimed = _claimed(head)
     if claimed is None:
         return opaque.layout(source, "not a checkpoint format that theta knows")
     try:
@@ -48,7 +52,7 @@ def layout_of(source: Source) -> Layout:
 
 
 def _claimed(head: bytes) -> Format | None:
-    """The format that a file with these first 32 bytes claims."""
+    """The format that a file with these first bytes claims; 32 are enough."""
     if head.startswith(b"PK\3\4"):
         from theta_checkpoint.formats import pytorch_zip
 

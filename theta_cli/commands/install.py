@@ -8,6 +8,8 @@ from argparse import Namespace
 from theta_cli import installation
 from theta_cli.scope_options import add_scope_options
 from theta_cli.scope_options import chosen_scope
+from theta_git import hooks
+from theta_git.configuration import Scope
 from theta_git.repository import Repository
 
 
@@ -29,6 +31,11 @@ def run(args: Namespace) -> int:
             print(f"would set ({scope}) {key} = {value}")
         if lfs:
             print(f"would set ({scope}) filter.lfs.*: git lfs install --skip-repo")
+        hook = installation.default_scope(repository) == Scope.LOCAL and not hooks.is_installed(repository)
+        if hook:
+            print("would install the pre-push hook")
+        if not (changes or lfs or hook):
+            print(f"theta is already installed ({scope})")
         return 0
     file = installation.install(repository, scope, changes)
     print(f"{'installed theta in' if changes else 'theta is already installed in'} {file} ({scope})")

@@ -20,8 +20,12 @@ def run(args: Namespace) -> int:
     repository = Repository()
     _ = repository.top
     done = tracking.untrack(repository, args.patterns)
+    elsewhere = {
+        line.pattern: f"; {line.shown_file}:{line.number} tracks it" for line in tracking.tracked_lines(repository)
+    }
     for one in done:
-        print(f"no longer tracking {one.pattern}" if one.changed else f"{one.pattern} was not tracked here")
+        not_here = f"{one.pattern} was not tracked here{elsewhere.get(one.pattern, '')}"
+        print(f"no longer tracking {one.pattern}" if one.changed else not_here)
     if any(one.changed for one in done):
         print(f"next: {next_command(done)}")
     return 0

@@ -1,6 +1,6 @@
 """The example workflow of git-theta's paper, scaled down: bytes per commit, and push and clone, of three tools.
 
-    python benchmarks/workflow.py [--git-theta VENV/bin] [--width 384] [--layers 8] [--folder DIR]
+    python benchmarks/workflow.py [--git-theta VENV/bin] [--width 768] [--layers 2] [--folder DIR]
 
 A model in the shape of T5, float32, as safetensors: base -> LoRA -> fine-tune on a branch -> fine-tune on main ->
 average of both -> some rows of the embedding removed (Kandpal et al. 2023, arXiv 2306.04529, section 4). Every
@@ -346,8 +346,8 @@ def cells(found: list[Tool], sizes: list[int]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--git-theta", type=Path, help="the bin folder of an environment with git-theta 0.2.0")
-    parser.add_argument("--width", type=int, default=384)
-    parser.add_argument("--layers", type=int, default=8)
+    parser.add_argument("--width", type=int, default=768)
+    parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--folder", type=Path, help="where to work; a temporary folder by default")
     options = parser.parse_args()
     base = base_values(options.width, options.layers)

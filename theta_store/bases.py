@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from blake3 import blake3
+
 from theta_checkpoint.layout import Group
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Recipe
@@ -53,6 +55,11 @@ def versions(group: Group | Tensor, earlier: Manifest, recipes: Recipes) -> list
     bases = [Base(tuple(found[start:])) for start in range(len(found))]
     near = [base for base in bases if len(base.recipes) <= MAX_DEPTH]
     return near if tensor.shape == group.shape else near[:1]
+
+
+def kind(group: Group | Tensor) -> bytes:
+    """What groups have in common that may lean on each other whatever file they are in: name, dtype, shape, order."""
+    return blake3(repr((group.name, group.dtype, group.shape, group.strides)).encode()).digest(16)
 
 
 def is_alike(one: Tensor | Group, other: Tensor | Group) -> bool:

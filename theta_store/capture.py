@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Collection
-from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,10 +25,15 @@ from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Recipe
 from theta_checkpoint.manifest import Tensor
 from theta_checkpoint.manifest import TiedTensor
+from theta_store import bundle
 from theta_store import sketches
+from theta_store.bases import Base
+from theta_store.bases import kind
 from theta_store.bases import nearest
 from theta_store.bases import versions
 from theta_store.bundle import Bundler
+from theta_store.chains import MAX_DEPTH
+from theta_store.chains import chain
 from theta_store.chains import needed
 from theta_store.chains import restorable
 from theta_store.chains import shallowest
@@ -48,6 +52,10 @@ from theta_store.store import Store
 
 PIECE = 512 << 10
 """bytes read at a time where they need not be cut as they are stored"""
+
+
+_KIN = 8
+"""groups of its kind that a new group is compared with, besides the earlier versions of its file"""
 
 
 class FileChanged(Failure):
@@ -88,13 +96,14 @@ def identified(source: Source) -> Identified:
 def captured(source: Source, found: Identified, store: Store, earlier: Manifest | None = None) -> Manifest:
     """The complete manifest of an identified file; every value is in the store when this returns.
 
-    New groups may lean on the groups of the same names in the ``earlier`` manifest of the path. Memory: for each
-    worker one chunk (16 MiB), that of the base, and an encoding; and the skeleton. Raises :class:`FileChanged`
+    New groups may lean on the groups of the same names in the ``earlier`` manifest of the path, and on those of the
+    same name and shape that were stored last in this clone, in whatever file. Memory: for each worker one chunk
+    (16 MiB), that of the base, and an encoding; and the skeleton. Raises :class:`FileChanged`
     if a group no longer has the digest it was identified by.
     """
     digest_of = {name: tensor.digest for name, tensor in found.manifest.groups.items()}
     digests = {*digest_of.values(), found.manifest.skeleton}
-    known = _known(digests, store, earlier)
+    known = _known(found, digests, store, earlier)
     new = {
         digest_of[group.name]: group
         for group in found.layout.groups
@@ -109,7 +118,11 @@ def captured(source: Source, found: Identified, store: Store, earlier: Manifest 
     rows = {digest: sketches.row(digest, known.sketches[digest]) for digest in digest_of.values()}
     sketches_oid = store.objects.write(b"".join(row for _, row in sorted(rows.items())))
     # with the bases: what the registry remembers then never leans in circles
-    store.registry.remember(recipes=recipes.values(), sketches=[(digest, rows[digest]) for digest in new])
+    store.registry.remember(
+        recipes=recipes.values(),
+        sketches=[(digest, rows[digest]) for digest in new],
+        kin=[(kind(group), digest) for digest, group in new.items() if group.length > bundle.SMALL],
+    )
     return replace(found.manifest, recipes=recipes, sketches=sketches_oid)
 
 
@@ -121,15 +134,34 @@ class _Known:
     """with all their bases and objects"""
     sketches: dict[str, Sketch]
     earlier: Manifest | None
+    kin: dict[bytes, list[str]]
+    """digests by the kind of new groups"""
+
+    def bases(self, group: Group) -> list[Base]:
+        """What a new group may lean on."""
+        found = versions(group, self.earlier, self.recipes) if self.earlier else []
+        digests = dict.fromkeys([*(base.digest for base in found), *self.kin.get(kind(group), [])])
+        chains = (chain(self.recipes, digest) for digest in digests if digest in self.recipes)
+        return [Base(tuple(one)) for one in chains if len(one) <= MAX_DEPTH]
 
 
-def _known(digests: Iterable[str], store: Store, earlier: Manifest | None) -> _Known:
+def _known(found: Identified, digests: Collection[str], store: Store, earlier: Manifest | None) -> _Known:
     recipes = store.recipes(digests)
-    found = sketches.stored(earlier.sketches, store.objects) if earlier else {}
+    near = sketches.stored(earlier.sketches, store.objects) if earlier else {}
     if earlier:
         recipes = shallowest(recipes, restorable(earlier.recipes, store.objects))
+    kin = _kin(found, recipes, store)
+    recipes = shallowest(recipes, store.recipes(digest for one in kin.values() for digest in one))
     rows = store.registry.sketches([*recipes.keys() | set(digests)])
-    return _Known(recipes, found | sketches.decoded(b"".join(rows.values())), earlier)
+    return _Known(recipes, near | sketches.decoded(b"".join(rows.values())), earlier, kin)
+
+
+def _kin(found: Identified, recipes: Mapping[str, Recipe], store: Store) -> dict[bytes, list[str]]:
+    """Groups in other files that new ones may be near to; not for small ones, which it would not pay for."""
+    digest_of = {name: tensor.digest for name, tensor in found.manifest.groups.items()}
+    new = (group for group in found.layout.groups if digest_of[group.name] not in recipes)
+    kinds = [kind(group) for group in new if group.length > bundle.SMALL]
+    return store.registry.kin(kinds, _KIN) if kinds else {}
 
 
 def _fingerprint(source: Source, group: Group, wanted: Collection[Range]) -> tuple[str, int]:
@@ -173,8 +205,7 @@ def _made(source: Source, group: Group, digest: str, known: _Known, store: Store
     sketch = _sketched(source, group)
     if digest in known.recipes:
         return _Made(known.recipes[digest], sketch)
-    bases = versions(group, known.earlier, known.recipes) if known.earlier else []
-    base = nearest(sketch, bases, known.sketches)
+    base = nearest(sketch, known.bases(group), known.sketches)
     try:
         recipe, held = encoded(group_chunks(source, group), group.length, group.dtype, store.objects, base)
     except (MissingObject, CorruptObject):

@@ -23,6 +23,7 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS files (digest BLOB PRIMARY KEY, manifest BLOB NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS recipes (digest BLOB PRIMARY KEY, recipe BLOB NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS sketches (digest BLOB PRIMARY KEY, sketch BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS kin (kind BLOB NOT NULL, digest BLOB NOT NULL, UNIQUE (kind, digest))",
 )
 _COLUMNS = {"files": "manifest", "recipes": "recipe", "sketches": "sketch"}
 _BATCH = 500
@@ -65,21 +66,38 @@ class Registry:
             return str(error)
         return next((f"{count} of its {table} are damaged" for table, count in wrong.items() if count), None)
 
+    def kin(self, kinds: Sequence[bytes], most: int) -> dict[bytes, list[str]]:
+        """For each kind of group, the digests last seen of it, ``most`` of them."""
+
+        def select(database: sqlite3.Connection) -> dict[bytes, list[str]]:
+            found: dict[bytes, list[str]] = {}
+            for kind in kinds:
+                rows = database.execute(
+                    "SELECT digest FROM kin WHERE kind = ? ORDER BY rowid DESC LIMIT ?", (kind, most)
+                )
+                found[kind] = [digest.hex() for (digest,) in rows]
+            return found
+
+        return self._attempted(select, {})
+
     def remember(
         self,
         manifests: Iterable[tuple[str, bytes]] = (),
         recipes: Iterable[Recipe] = (),
         sketches: Iterable[tuple[str, bytes]] = (),
+        kin: Iterable[tuple[bytes, str]] = (),
     ) -> None:
-        """Add what was learnt: manifests by file digest or root, recipes, sketch rows by group digest."""
+        """Add what was learnt: manifests by file digest or root, recipes, sketch rows by group digest, kin by kind."""
         files = [_sealed(digest, zlib.compress(text, 1)) for digest, text in manifests]
         texts = [_sealed(recipe.digest, _text(recipe).encode()) for recipe in recipes]
         rows = [_sealed(digest, row) for digest, row in sketches]
+        pairs = [(kind, bytes.fromhex(digest)) for kind, digest in kin]
 
         def insert(database: sqlite3.Connection) -> None:
             database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?)", files)
             database.executemany("INSERT OR REPLACE INTO recipes VALUES (?, ?)", texts)
             database.executemany("INSERT OR REPLACE INTO sketches VALUES (?, ?)", rows)
+            database.executemany("INSERT OR IGNORE INTO kin VALUES (?, ?)", pairs)
 
         self._attempted(insert, None)
 

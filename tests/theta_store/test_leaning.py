@@ -58,6 +58,25 @@ def test_a_fine_tuned_group_leans_on_the_version_before(tmp_path: Path) -> None:
     assert second.recipes.keys() >= {first.groups["weight"].digest}
 
 
+def test_a_group_leans_on_the_nearest_of_its_name_and_shape_in_any_file(tmp_path: Path) -> None:
+    store = Store.at(tmp_path)
+    base = stored(store, weight=WEIGHT)
+    other = stored(store, weight=RANDOM.standard_normal((200, 300)).astype("f4"))
+    copy = stored(store, weight=TUNED)
+    assert recipe(other, "weight").encoding == "dense"
+    assert recipe(copy, "weight").base == base.groups["weight"].digest
+    back = stored(store, other, weight=TUNED + numpy.float32(1e-3))
+    assert recipe(back, "weight").base in (base.groups["weight"].digest, copy.groups["weight"].digest)
+
+
+def test_where_rows_went_a_group_leans_on_the_version_before(tmp_path: Path) -> None:
+    store = Store.at(tmp_path)
+    tuned = stored(store, stored(store, weight=WEIGHT), weight=TUNED)
+    before = size(store)
+    stored(store, tuned, weight=TUNED[:-20])
+    assert size(store) - before < 5000
+
+
 def test_few_changed_numbers_are_stored_alone(tmp_path: Path) -> None:
     store = Store.at(tmp_path)
     first = stored(store, weight=WEIGHT)

@@ -72,6 +72,13 @@ def test_a_damaged_row_is_not_known_and_told(tmp_path: Path, table: str, column:
     assert not (table == "sketches" and registry.sketches([DIGEST]))
 
 
+def test_the_last_of_a_kind_are_known(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "known.sqlite")
+    digests = [f"{number:064x}" for number in range(4)]
+    registry.remember(kin=[(b"a", digest) for digest in digests] + [(b"a", digests[0]), (b"b", digests[0])])
+    assert registry.kin([b"a", b"b", b"c"], 3) == {b"a": digests[:0:-1], b"b": digests[:1], b"c": []}
+
+
 def test_a_registry_that_cannot_be_written_knows_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     registry = Registry(tmp_path / "file" / "known.sqlite")

@@ -89,6 +89,8 @@ def test_a_nearer_version_of_another_branch_becomes_the_base(tmp_path: Path) -> 
     far = (WEIGHT + 0.1 * RANDOM.standard_normal(WEIGHT.shape)).astype(numpy.float32)
     near = (far + 1e-5 * RANDOM.standard_normal(WEIGHT.shape)).astype(numpy.float32)
     base, other = captures([saved(WEIGHT)], store)[0], captures([saved(far)], store)[0]
+    # as a clone adds it that has never seen the other branch
+    (tmp_path / "known.sqlite").unlink()
     source = BytesSource(saved(near))
     ours = captured(source, identified(source), store, base)
     digest = ours.groups["weight"].digest

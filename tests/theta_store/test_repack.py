@@ -88,8 +88,10 @@ def test_a_nearer_version_of_another_branch_becomes_the_base(tmp_path: Path) -> 
     store = Store.at(tmp_path)
     far = (WEIGHT + 0.1 * RANDOM.standard_normal(WEIGHT.shape)).astype(numpy.float32)
     near = (far + 1e-5 * RANDOM.standard_normal(WEIGHT.shape)).astype(numpy.float32)
-    base, other = captures([saved(WEIGHT)], store)[0], captures([saved(far)], store)[0]
-    # as a clone adds it that has never seen the other branch
+    # each as a clone adds it that has never seen the other branch
+    (base,) = captures([saved(WEIGHT)], store)
+    (tmp_path / "known.sqlite").unlink()
+    (other,) = captures([saved(far)], store)
     (tmp_path / "known.sqlite").unlink()
     source = BytesSource(saved(near))
     ours = captured(source, identified(source), store, base)

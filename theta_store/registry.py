@@ -75,7 +75,8 @@ class Registry:
                 rows = database.execute(
                     "SELECT digest FROM kin WHERE kind = ? ORDER BY rowid DESC LIMIT ?", (kind, most)
                 )
-                found[kind] = [digest.hex() for (digest,) in rows]
+                # a damaged row may be of any type, and a digest that was flipped is that of nothing
+                found[kind] = [digest.hex() for (digest,) in rows if isinstance(digest, bytes)]
             return found
 
         return self._attempted(select, {})

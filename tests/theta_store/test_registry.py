@@ -40,7 +40,7 @@ def test_a_damaged_registry_knows_nothing_and_is_replaced(tmp_path: Path) -> Non
 
 def test_after_any_flipped_bit_what_is_known_is_true_and_the_damage_is_told(tmp_path: Path) -> None:
     path = tmp_path / "known.sqlite"
-    Registry(path).remember([(DIGEST, b"theta 1\n")], [RECIPE], [(DIGEST, b"row")])
+    Registry(path).remember([(DIGEST, b"theta 1\n")], [RECIPE], [(DIGEST, b"row")], [(b"kind", DIGEST)])
     assert Registry(path).damage() is None
     sound = path.read_bytes()
     told = 0
@@ -51,6 +51,7 @@ def test_after_any_flipped_bit_what_is_known_is_true_and_the_damage_is_told(tmp_
         damage = Registry(path).damage()
         registry = Registry(path)
         known = (registry.manifest(DIGEST), registry.recipes([DIGEST]), registry.sketches([DIGEST]))
+        assert all(isinstance(digest, str) for digest in registry.kin([b"kind"], 8).get(b"kind", []))
         assert known[0] in (None, b"theta 1\n")
         assert known[1] in ({}, {DIGEST: RECIPE})
         assert known[2] in ({}, {DIGEST: b"row"})

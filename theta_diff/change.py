@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from theta_checkpoint.dtypes import DTYPES
+from theta_diff.compare import NamedTensor
 from theta_diff.compare import Pair
 from theta_store.sketches import Sketch
 
@@ -47,6 +48,16 @@ class Change:
         return self.estimated or self.statistics is None or self.statistics.distance > 0
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was found out, and what stood in the way."""
+
+    changes: dict[str, Change]
+    """by new name"""
+    problems: tuple[str, ...]
+    """one line for each group that is damaged, and one for all whose values are not here"""
+
+
 def is_measurable(pair: Pair) -> bool:
     """Whether a distance between the two tensors means something: equal shapes, both real or both complex."""
     kinds = [DTYPES[tensor.dtype].kind if tensor.dtype in DTYPES else None for tensor in (pair.old, pair.new)]
@@ -66,6 +77,16 @@ def estimates(pairs: Iterable[Pair], old: Mapping[str, Sketch], new: Mapping[str
         before, after = old.get(pair.old.digest), new.get(pair.new.digest)
         if before and after and not pair.old.is_part and not pair.new.is_part:
             found[pair.new.name] = estimated(pair, before, after)
+    return found
+
+
+def counts(tensors: Iterable[NamedTensor], sketches: Mapping[str, Sketch]) -> dict[str, Change]:
+    """The NaN and inf in tensors that have no earlier version, by name, as far as sketches (by digest) tell."""
+    found = {}
+    for tensor in tensors:
+        sketch = sketches.get(tensor.digest)
+        if sketch and not tensor.is_part:
+            found[tensor.name] = Change(nans=(0, sketch.nans), infinities=(0, sketch.infinities))
     return found
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from theta_checkpoint.dtypes import DTYPES
 from theta_checkpoint.failure import Failure
 from theta_checkpoint.manifest import quoted
 from theta_diff.change import Change
+from theta_diff.change import Measured
 from theta_diff.change import exact
 from theta_diff.change import is_measurable
 from theta_diff.compare import NamedTensor
@@ -31,16 +31,6 @@ from theta_store.values import slices
 
 _SLICE = 1 << 16
 """elements: small enough for the caches of one core"""
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What the values told, and which could not be read."""
-
-    changes: dict[str, Change]
-    """by new name"""
-    problems: tuple[str, ...]
-    """one line for each group that is damaged, and one for all whose values are not here"""
 
 
 def measured(pairs: Iterable[Pair], old: Checkpoint, new: Checkpoint, histograms: bool = False) -> Measured:
@@ -65,6 +55,16 @@ def measured(pairs: Iterable[Pair], old: Checkpoint, new: Checkpoint, histograms
                 problems.append(str(result))
     problems += _missing_text(missing)
     return Measured(changes, tuple(dict.fromkeys(problems)))
+
+
+def counted(tensors: Iterable[NamedTensor], checkpoint: Checkpoint) -> Measured:
+    """The NaN and inf in tensors that have no earlier version; what could not be read is told."""
+    found = measured((Pair(tensor, tensor) for tensor in tensors), checkpoint, checkpoint)
+    changes = {
+        name: Change(nans=(0, change.nans[1]), infinities=(0, change.infinities[1]))
+        for name, change in found.changes.items()
+    }
+    return Measured(changes, found.problems)
 
 
 def _missing_text(names: Sequence[str]) -> list[str]:

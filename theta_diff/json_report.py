@@ -24,7 +24,7 @@ def document(report: Report) -> dict[str, Any]:
         "old": report.old,
         "new": report.new,
         "formats": list(comparison.formats) if comparison.formats else None,
-        "added": [_tensor(tensor) for tensor in comparison.added],
+        "added": [_added(tensor, report.changes.get(tensor.name)) for tensor in comparison.added],
         "removed": [_tensor(tensor) for tensor in comparison.removed],
         "renamed": [_renamed(pair) for pair in comparison.renamed],
         "modified": [_modified(pair, report.changes.get(pair.new.name)) for pair in comparison.modified],
@@ -45,6 +45,10 @@ def text(report: Report) -> str:
 
 def _tensor(tensor: NamedTensor) -> dict[str, Any]:
     return {"name": tensor.name, **_kind(tensor)}
+
+
+def _added(tensor: NamedTensor, change: Change | None) -> dict[str, Any]:
+    return _tensor(tensor) | ({"nans": change.nans[1], "infinities": change.infinities[1]} if change else {})
 
 
 def _kind(tensor: NamedTensor) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from dataclasses import replace
 from enum import IntEnum
 
 from theta_diff.change import Change
+from theta_diff.change import Measured
+from theta_diff.change import counts
 from theta_diff.change import estimates
 from theta_diff.change import is_measurable
 from theta_diff.compare import Comparison
@@ -38,7 +40,7 @@ class Report:
     new: str
     comparison: Comparison
     changes: Mapping[str, Change] = field(default_factory=dict)
-    """by new name, for modified groups; absent where nothing is known"""
+    """by new name, for modified groups, and for the NaN and inf of added ones; absent where nothing is known"""
     opaque: bool = False
     """one of the versions is a file whose format is unknown"""
     notes: tuple[str, ...] = ()
@@ -57,31 +59,42 @@ def reported(names: tuple[str, str], old: Side | None, new: Side | None, detail:
     Where values that the detail asks for are not here, the estimates stay.
     """
     comparison = compared(old.manifest if old else None, new.manifest if new else None)
-    changes: Mapping[str, Change] = {}
-    problems: tuple[str, ...] = ()
     sides = [(name, side) for name, side in zip(names, (old, new), strict=True) if side]
     opaque = any(side.manifest.format == "opaque" for _, side in sides)
-    if old and new and comparison.modified and not opaque:
-        changes = estimates(comparison.modified, old.sketches, new.sketches)
-        if detail:
-            # one worker for each core is enough: threads of OpenBLAS would only spin against them
-            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-            from theta_diff.exact import measured
-
-            found = measured(comparison.modified, old.checkpoint(), new.checkpoint(), detail == Detail.HISTOGRAMS)
-            changes, problems = {**changes, **found.changes}, found.problems
+    known = Measured({}, ()) if opaque or not new else _changes(comparison, old, new, detail)
     warnings = (f"{name}: {side.warning}" for name, side in sides if side.warning)
     report = Report(
         old=names[0],
         new=names[1],
         comparison=comparison,
-        changes=changes,
+        changes=known.changes,
         opaque=opaque,
-        notes=(*dict.fromkeys(warnings), *problems),
+        notes=(*dict.fromkeys(warnings), *known.problems),
     )
-    if report.unknown and not problems:
+    if report.unknown and not known.problems:
         return replace(report, notes=(*report.notes, _how_to_know(side for _, side in sides)))
     return report
+
+
+def _changes(comparison: Comparison, old: Side | None, new: Side, detail: Detail) -> Measured:
+    """What is known of modified and added groups."""
+    told = counts(comparison.added, new.sketches)
+    if old:
+        told |= estimates(comparison.modified, old.sketches, new.sketches)
+    untold = [tensor for tensor in comparison.added if tensor.name not in told]
+    if not detail or not (comparison.modified or untold):
+        return Measured(told, ())
+    # one worker for each core is enough: threads of OpenBLAS would only spin against them
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from theta_diff.exact import counted
+    from theta_diff.exact import measured
+
+    values = new.checkpoint()
+    added = counted(untold, values)
+    if not old:
+        return Measured(told | added.changes, added.problems)
+    found = measured(comparison.modified, old.checkpoint(), values, detail == Detail.HISTOGRAMS)
+    return Measured(told | added.changes | found.changes, (*added.problems, *found.problems))
 
 
 def _how_to_know(sides: Iterable[Side]) -> str:

@@ -124,6 +124,12 @@ def remark(pair: Pair, change: Change | None) -> str:
     return "; ".join([*alarms, *_verdict(pair, change)])
 
 
+def _alarm(change: Change | None) -> str:
+    """What is alarming about an added group."""
+    counts = (("NaN", change.nans[1]), ("inf", change.infinities[1])) if change else ()
+    return "; ".join(f"{word}: {count}" for word, count in counts if count)
+
+
 def _verdict(pair: Pair, change: Change) -> Iterator[str]:
     if change.statistics:
         from theta_diff.verdict import verdict
@@ -137,7 +143,7 @@ def entries(report: Report) -> Iterator[Entry]:
     for tensor in comparison.removed:
         yield Entry("-", tensor.name, _tensor(tensor))
     for tensor in comparison.added:
-        yield Entry("+", tensor.name, _tensor(tensor))
+        yield Entry("+", tensor.name, _tensor(tensor), remark=_alarm(report.changes.get(tensor.name)))
     for pair in comparison.renamed:
         yield Entry(">", pair.new.name, _tensor(pair.new), remark=f"renamed from {quoted(pair.old.name)}")
     for pair in comparison.modified:

@@ -64,6 +64,8 @@ def offences(rule: Rule, report: Report) -> Iterator[str]:
         yield from (f"{quoted(name)} {word}" for name, word in _touched(report) if matches(name))
     elif rule.subject in ("added", "removed", "renamed"):
         yield from (f"{quoted(name)} {word}" for name, word in _touched(report) if word == rule.subject)
+    elif rule.subject in ("nan", "inf"):
+        yield from _wild_offences(rule, report)
     else:
         yield from _modified_offences(rule, report)
 
@@ -76,22 +78,29 @@ def _touched(report: Report) -> Iterator[tuple[str, str]]:
     yield from ((name, "renamed") for pair in comparison.renamed for name in (pair.old.name, pair.new.name))
 
 
+def _wild_offences(rule: Rule, report: Report) -> Iterator[str]:
+    """Modified and added groups with more NaN (or inf) than before."""
+    comparison = report.comparison
+    for tensor in (*(pair.new for pair in comparison.modified), *comparison.added):
+        change, name = report.changes.get(tensor.name), quoted(tensor.name)
+        if change is None:
+            if DTYPES[tensor.dtype].kind in ("float", "complex"):
+                yield f"{name} {rule.subject} unknown; bring the sketches here with: git theta fetch"
+            continue
+        before, after = change.nans if rule.subject == "nan" else change.infinities
+        if after > before:
+            yield f"{name} {'NaN' if rule.subject == 'nan' else 'inf'}: {before} -> {after}"
+
+
 def _modified_offences(rule: Rule, report: Report) -> Iterator[str]:
     for pair in report.comparison.modified:
-        known = report.changes.get(pair.new.name)
-        change = known or Change()
+        change = report.changes.get(pair.new.name) or Change()
         name = quoted(pair.new.name)
         match rule.subject:
-            case "nan" | "inf" if known is None and DTYPES[pair.new.dtype].kind in ("float", "complex"):
-                yield f"{name} {rule.subject} unknown; bring the sketches here with: git theta fetch"
             case "dtype" if pair.old.dtype != pair.new.dtype:
                 yield f"{name} {transition(pair)}"
             case "shape" if pair.old.shape != pair.new.shape:
                 yield f"{name} {transition(pair)}"
-            case "nan" if change.nans[1] > change.nans[0]:
-                yield f"{name} NaN: {change.nans[0]} -> {change.nans[1]}"
-            case "inf" if change.infinities[1] > change.infinities[0]:
-                yield f"{name} inf: {change.infinities[0]} -> {change.infinities[1]}"
             case measure if measure in MEASURES and is_measurable(pair):
                 yield from _beyond(rule, name, change)
 

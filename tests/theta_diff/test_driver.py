@@ -87,6 +87,16 @@ def test_groups_added_removed_and_renamed(model: Weights, git: Git) -> None:
     assert text.endswith("1 group added, 1 removed, 1 renamed, 7 unchanged\n")
 
 
+def test_nan_in_what_is_new(model: Weights, git: Git) -> None:
+    model["new.bias"] = numpy.array([0, numpy.nan, numpy.inf], numpy.float32)
+    save(model, epoch="3")
+    assert "+ new.bias  F32[3]  NaN: 1; inf: 1" in git("diff")
+    git("rm", "--quiet", "--cached", "model.safetensors")
+    git("commit", "--quiet", "-m", "removed")
+    git("add", "model.safetensors")
+    assert "NaN: 1; inf: 1" in git("diff", "--cached")
+
+
 def test_a_dtype_that_fell(model: Weights, git: Git) -> None:
     halved = {name: tensor.astype(numpy.float16) for name, tensor in model.items()}
     save(halved, epoch="3")  # type: ignore[arg-type]

@@ -81,6 +81,17 @@ def test_json_stays_valid_with_nan_and_infinities(tmp_path: Path, capsys: pytest
     assert modified["relative_change"] is None
 
 
+def test_nan_in_what_is_new_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    zeros, wild = numpy.zeros(2, numpy.float32), numpy.array([numpy.nan, numpy.inf], numpy.float32)
+    save_file({"w": zeros}, tmp_path / "a.safetensors")
+    save_file({"w": zeros, "more": wild}, tmp_path / "b.safetensors")
+    assert main([str(tmp_path / "a.safetensors"), str(tmp_path / "b.safetensors"), "--fail-on", "nan"]) == 1
+    assert "more NaN: 0 -> 1" in capsys.readouterr().err
+    assert main([str(tmp_path / "a.safetensors"), str(tmp_path / "b.safetensors"), "--json"]) == 1
+    (added,) = json.loads(capsys.readouterr().out)["added"]
+    assert (added["nans"], added["infinities"]) == (1, 1)
+
+
 def test_a_file_that_is_not_there(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(old), "/nonexistent.pt"]) == 2
     assert "/nonexistent.pt" in capsys.readouterr().err

@@ -99,7 +99,7 @@ def everything() -> Report:
         facts=frozenset({"ulp"}),
         spectrum=Spectrum(None, 1, 2),
     )
-    changes = {"a": Change(nan, 0.5, infinity, statistics=statistics)}
+    changes = {"a": Change(nan, 0.5, infinity, statistics=statistics), "new": Change(nans=(0, 1))}
     return Report("old.pt", "new.pt", compared(old, new), changes, notes=("a note",))
 
 

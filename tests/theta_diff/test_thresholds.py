@@ -30,14 +30,18 @@ REPORT = Report(
             Pair(tensor("dark"), tensor("dark")),
         ),
     ),
-    {"emb.w": Change(0.6, 0.8, 0.1, nans=(0, 2)), "head": Change(0.1, 0.99, 0.3, infinities=(1, 2))},
+    {
+        "emb.w": Change(0.6, 0.8, 0.1, nans=(0, 2)),
+        "head": Change(0.1, 0.99, 0.3, infinities=(1, 2)),
+        "new": Change(nans=(0, 3)),
+    },
 )
 
 
 @pytest.mark.parametrize(
     ("text", "broken"),
     [
-        ("nan", ["emb.w NaN: 0 -> 2", "big nan unknown", "dark nan unknown"]),
+        ("nan", ["emb.w NaN: 0 -> 2", "big nan unknown", "dark nan unknown", "new NaN: 0 -> 3"]),
         ("inf", ["head inf: 1 -> 2", "big inf unknown", "dark inf unknown"]),
         ("added", ["new added"]),
         ("removed", ["gone removed"]),

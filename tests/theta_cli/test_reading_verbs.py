@@ -99,6 +99,7 @@ def test_status_of_a_deleted_file_and_of_the_first_commit(repo: Path, git: Git, 
 
 def test_status_asks_for_nothing_that_a_sparse_checkout_leaves_out(committed: Path, git: Git, capsys: Printed) -> None:
     git("sparse-checkout", "set", "--no-cone", "two.safetensors", ".gitattributes")
+    (committed / "two.safetensors").write_text(git("show", "HEAD:two.safetensors"))
     shutil.rmtree(committed / ".git/theta")
     run("status", [])
     assert capsys.readouterr().out.splitlines() == [

@@ -15,15 +15,15 @@ from collections.abc import Sequence
 
 from theta_checkpoint.failure import Failure
 from theta_checkpoint.failure import explained
-from theta_diff.colours import Palette
-from theta_diff.colours import palette
 from theta_diff.file_change import FileChange
 from theta_diff.file_change import header
 from theta_diff.file_change import report_of
 from theta_diff.file_change import wanted_detail
+from theta_diff.renderers.colours import Palette
+from theta_diff.renderers.colours import palette
+from theta_diff.renderers.terminal import joined
+from theta_diff.renderers.terminal import lines
 from theta_diff.sides import Version
-from theta_diff.terminal import joined
-from theta_diff.terminal import lines
 from theta_git.path_text import git_path
 from theta_git.repository import Repository
 

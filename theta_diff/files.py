@@ -11,10 +11,10 @@ from pathlib import Path
 
 from theta_checkpoint.failure import Failure
 from theta_checkpoint.failure import explained
-from theta_diff import json_report
 from theta_diff import presentation
 from theta_diff import thresholds
 from theta_diff.file_pair import file_pair
+from theta_diff.renderers import json_report
 from theta_diff.report import Detail
 from theta_diff.report import Report
 from theta_diff.report import reported

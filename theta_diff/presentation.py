@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
 
-from theta_diff import json_report
 from theta_diff import moves
-from theta_diff import outlines
 from theta_diff import thresholds
-from theta_diff.colours import CHOICES
-from theta_diff.colours import palette
 from theta_diff.file_change import FileChange
 from theta_diff.file_change import header
+from theta_diff.renderers import json_report
+from theta_diff.renderers import outlines
+from theta_diff.renderers.colours import CHOICES
+from theta_diff.renderers.colours import palette
+from theta_diff.renderers.terminal import joined
+from theta_diff.renderers.terminal import lines
 from theta_diff.report import Report
-from theta_diff.terminal import joined
-from theta_diff.terminal import lines
 from theta_git.path_text import git_path
 
 Shown = tuple[FileChange | None, Report]
@@ -46,12 +46,12 @@ def text(args: Namespace, found: Sequence[Shown]) -> str:
         document = {"version": json_report.VERSION, "files": [json_report.document(report) for report in reports]}
         return json.dumps(document, indent=2, allow_nan=False) + "\n"
     if args.html:
-        from theta_diff import html
+        from theta_diff.renderers import html
 
         args.html.write_text(html.page(reports), encoding="utf-8")
         return ""
     if args.format == "markdown":
-        from theta_diff import markdown
+        from theta_diff.renderers import markdown
 
         return markdown.text(reports)
     return joined(_lines(args, found))

@@ -26,7 +26,7 @@ from strategies.contract import CannotMerge
 from strategies.contract import Context
 from strategies.contract import MergeError
 from strategies.contract import options_of_sides
-from strategies.lora import merged_factors
+from strategies.methods.lora import merged_factors
 from strategies.pieces import PIECE
 from strategies.survey import surveyed
 from theta_checkpoint.dtypes import DTYPES

@@ -27,8 +27,8 @@ from theta_merge.commits import side_commits
 from theta_merge.conflicts import Conflicts
 from theta_merge.history import remember
 from theta_merge.memory import Memory
-from theta_merge.menu import Question
-from theta_merge.menu import asked
+from theta_merge.menu.asking import Question
+from theta_merge.menu.asking import asked
 from theta_merge.outcome import Versions
 from theta_merge.report import conflict_report
 from theta_merge.settle import Settled

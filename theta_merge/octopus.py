@@ -19,8 +19,8 @@ from theta_git.repository import Repository
 from theta_merge.commits import BesideInCommits
 from theta_merge.decide import side_name
 from theta_merge.history import remember
-from theta_merge.menu import Question
-from theta_merge.menu import asked
+from theta_merge.menu.asking import Question
+from theta_merge.menu.asking import asked
 from theta_merge.ordinary import CannotMergeTrees
 from theta_merge.ordinary import MergedTree
 from theta_merge.ordinary import Pair

@@ -104,7 +104,7 @@ def test_status_asks_for_nothing_that_a_sparse_checkout_leaves_out(committed: Pa
     run("status", [])
     assert capsys.readouterr().out.splitlines() == [
         "two.safetensors",
-        "    3 objects are not here; type: git theta fetch",
+        "    the file holds its manifest, not its values; type: git theta pull",
         "1 checkpoint unchanged",
     ]
 

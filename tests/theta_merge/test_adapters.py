@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as saved
 from safetensors.torch import save_file
 
-from strategies.lora import merged_factors
+from strategies.methods.lora import merged_factors
 from theta_checkpoint.layout import BytesSource
 from theta_merge import files
 from theta_merge.adapters import partner

@@ -11,11 +11,7 @@ from functools import lru_cache
 from theta_checkpoint.printable import printable
 from theta_cli.json_output import add_json_option
 from theta_cli.json_output import print_json
-from theta_diff import json_report
 from theta_diff.change import estimates
-from theta_diff.colours import CHOICES
-from theta_diff.colours import Palette
-from theta_diff.colours import palette
 from theta_diff.compare import Comparison
 from theta_diff.compare import compared_tensors
 from theta_diff.distances import drift
@@ -25,8 +21,12 @@ from theta_diff.history import blobs
 from theta_diff.history import located
 from theta_diff.history import steps
 from theta_diff.history import versions
+from theta_diff.renderers import json_report
+from theta_diff.renderers.colours import CHOICES
+from theta_diff.renderers.colours import Palette
+from theta_diff.renderers.colours import palette
+from theta_diff.renderers.terminal import lines
 from theta_diff.report import Report
-from theta_diff.terminal import lines
 from theta_diff.wording import counts
 from theta_diff.wording import percent
 from theta_git.repository import Repository

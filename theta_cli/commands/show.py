@@ -125,7 +125,7 @@ def _looked_into(tensors: list[NamedTensor], side: Side) -> Iterator[str]:
 
 
 def _view(view: TensorView) -> Iterator[str]:
-    from theta_diff.heatmap import LEVELS
+    from theta_diff.renderers.heatmap import LEVELS
 
     summary = view.summary
     facts = {"mean": summary.mean, "std": summary.std, "min": summary.minimum, "max": summary.maximum}

@@ -10,21 +10,21 @@ from dataclasses import dataclass
 
 from theta_checkpoint.manifest import quoted
 from theta_checkpoint.printable import printable
-from theta_diff.colours import Palette
 from theta_diff.compare import ValueChange
 from theta_diff.folding import Fold
 from theta_diff.folding import folded
-from theta_diff.heatmap import LEGEND
-from theta_diff.heatmap import bar
-from theta_diff.heatmap import drawn
-from theta_diff.heatmap import heat_maps
+from theta_diff.renderers.colours import Palette
+from theta_diff.renderers.heatmap import LEGEND
+from theta_diff.renderers.heatmap import bar
+from theta_diff.renderers.heatmap import drawn
+from theta_diff.renderers.heatmap import heat_maps
+from theta_diff.renderers.rows import Row
+from theta_diff.renderers.rows import measures
+from theta_diff.renderers.rows import rows
+from theta_diff.renderers.rows import summed_up
+from theta_diff.renderers.tree import MODULE
+from theta_diff.renderers.tree import branches
 from theta_diff.report import Report
-from theta_diff.rows import Row
-from theta_diff.rows import measures
-from theta_diff.rows import rows
-from theta_diff.rows import summed_up
-from theta_diff.tree import MODULE
-from theta_diff.tree import branches
 from theta_diff.wording import value_text
 
 _MIN_NAME, _MAX_NAME, _MAX_WHAT = 24, 72, 32

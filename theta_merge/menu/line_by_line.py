@@ -15,13 +15,13 @@ from theta_checkpoint.printable import printable
 from theta_merge.choices import choice
 from theta_merge.choices import options_of
 from theta_merge.decide import Decision
-from theta_merge.facts import Facts
+from theta_merge.menu.facts import Facts
+from theta_merge.menu.session import Session
+from theta_merge.menu.session import strategies_for
+from theta_merge.menu.terminal import Terminal
 from theta_merge.recipe import written
 from theta_merge.report import counted
 from theta_merge.report import what_happened
-from theta_merge.session import Session
-from theta_merge.session import strategies_for
-from theta_merge.terminal import Terminal
 
 SHOWN = 5
 """strategies listed unasked"""

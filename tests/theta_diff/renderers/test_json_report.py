@@ -11,15 +11,15 @@ from theta_checkpoint.layout import Value
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Tensor
 from theta_checkpoint.manifest import TiedTensor
-from theta_diff import json_report
 from theta_diff.change import Change
 from theta_diff.compare import compared
+from theta_diff.renderers import json_report
 from theta_diff.report import Report
 from theta_diff.spectrum import Spectrum
 from theta_diff.statistics import Statistics
 from theta_diff.statistics import Summary
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "diff.schema.json").read_text())
+SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "diff.schema.json").read_text())
 TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
     "array": (list,),

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from strategies.breadcrumbs import look
 from strategies.contract import Context
 from strategies.contract import Options
 from strategies.contract import no_l1_norm
+from strategies.methods.breadcrumbs import look
 from strategies.shared_options import DIVISOR
 from strategies.shared_options import ELECT
 from strategies.shared_options import NORMALIZE

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from theta_diff.rows import Entry
-from theta_diff.rows import Row
-from theta_diff.tree import branches
+from theta_diff.renderers.rows import Entry
+from theta_diff.renderers.rows import Row
+from theta_diff.renderers.tree import branches
 
 
 def drawn(*names: str) -> list[str]:

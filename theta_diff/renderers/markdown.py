@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from theta_checkpoint.manifest import quoted
 from theta_checkpoint.printable import printable
+from theta_diff.renderers.rows import Row
+from theta_diff.renderers.rows import measures
+from theta_diff.renderers.rows import rows
+from theta_diff.renderers.rows import summed_up
 from theta_diff.report import Report
-from theta_diff.rows import Row
-from theta_diff.rows import measures
-from theta_diff.rows import rows
-from theta_diff.rows import summed_up
 from theta_diff.wording import value_text
 
 _MANY = 20

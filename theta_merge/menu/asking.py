@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from theta_merge.choices import Choice
-from theta_merge.facts import facts
-from theta_merge.line_menu import LineMenu
+from theta_merge.menu.facts import facts
+from theta_merge.menu.line_by_line import LineMenu
+from theta_merge.menu.preview import Previewer
+from theta_merge.menu.screen import Screen
+from theta_merge.menu.session import Session
+from theta_merge.menu.session import resumed
+from theta_merge.menu.terminal import terminal
 from theta_merge.outcome import Versions
-from theta_merge.preview import Previewer
-from theta_merge.screen import Screen
-from theta_merge.session import Session
-from theta_merge.session import resumed
 from theta_merge.side_data import Beside
-from theta_merge.terminal import terminal
 from theta_store.checkpoint import StoredCheckpoint
 from theta_store.objects import ObjectStore
 from theta_store.sketches import Sketch
@@ -47,7 +47,7 @@ def asked(question: Question, store: Store, environment: Mapping[str, str]) -> S
         told = {conflict.name: facts(conflict, known) for conflict in conflicts}
         if not found.has_room(environment):
             return LineMenu(question.title, session, told, found).run()
-        from theta_merge.full_menu import FullMenu
+        from theta_merge.menu.full_screen import FullMenu
 
         preview = Previewer(question.versions, known, store, question.locate)
         message = "settled as before; change what you like, q takes it" if session.steps else _WELCOME

@@ -4,7 +4,7 @@ from theta_diff.change import Change
 from theta_diff.compare import Comparison
 from theta_diff.compare import NamedTensor
 from theta_diff.compare import Pair
-from theta_diff.facts import facts
+from theta_diff.renderers.facts import facts
 from theta_diff.report import Report
 
 

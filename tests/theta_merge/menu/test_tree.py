@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from theta_merge.tree import rows
+from theta_merge.menu.tree import rows
 
 NAMES = ["encoder.layer.10.w", "encoder.layer.2.b", "encoder.layer.2.w", "head", "optimizer/0/step"]
 

@@ -11,9 +11,9 @@ from theta_diff.change import Change
 from theta_diff.change import is_weight
 from theta_diff.compare import NamedTensor
 from theta_diff.compare import Pair
-from theta_diff.facts import Fact
-from theta_diff.facts import facts
 from theta_diff.folding import folded
+from theta_diff.renderers.facts import Fact
+from theta_diff.renderers.facts import facts
 from theta_diff.report import Report
 from theta_diff.wording import ESTIMATE
 from theta_diff.wording import cosine_text

@@ -10,12 +10,12 @@ import numpy
 import pytest
 from safetensors.numpy import save_file
 
-from theta_diff import html
-from theta_diff import markdown
-from theta_diff import outlines
-from theta_diff.colours import Palette
 from theta_diff.files import report_of
-from theta_diff.html_assets import STYLE
+from theta_diff.renderers import html
+from theta_diff.renderers import markdown
+from theta_diff.renderers import outlines
+from theta_diff.renderers.colours import Palette
+from theta_diff.renderers.html_assets import STYLE
 from theta_diff.report import Detail
 from theta_diff.report import Report
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 
-from theta_diff.rows import Row
+from theta_diff.renderers.rows import Row
 
 MODULE = 5
 """rows from which a module gets a line of its own"""

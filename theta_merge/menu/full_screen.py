@@ -1,4 +1,4 @@
-"""The full-screen menu on a real terminal: keys in, screens out. All that it shows is in :mod:`theta_merge.screen`."""
+"""The full-screen menu on a real terminal: keys in, screens out. :mod:`theta_merge.menu.screen` is what it shows."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from prompt_toolkit.styles import Style
 from strategies.contract import MergeError
 from theta_merge.choices import Choice
 from theta_merge.decide import Decision
+from theta_merge.menu.screen import Mode
+from theta_merge.menu.screen import Screen
+from theta_merge.menu.screen_text import text
+from theta_merge.menu.session import Session
 from theta_merge.recipe import written
-from theta_merge.screen import Mode
-from theta_merge.screen import Screen
-from theta_merge.screen_text import text
-from theta_merge.session import Session
 
 if TYPE_CHECKING:
-    from theta_merge.terminal import Terminal
+    from theta_merge.menu.terminal import Terminal
 
 Preview = Callable[[Decision, Choice], str]
 """what a choice would give, in a line"""

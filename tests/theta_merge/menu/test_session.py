@@ -7,11 +7,11 @@ from tests.theta_merge.manifests import manifest
 from tests.theta_merge.manifests import tensor
 from theta_merge.choices import choice
 from theta_merge.decide import decided_groups
+from theta_merge.menu.session import Session
+from theta_merge.menu.session import resumed
+from theta_merge.menu.session import strategies_for
 from theta_merge.recipe import parsed
 from theta_merge.recipe import written
-from theta_merge.session import Session
-from theta_merge.session import resumed
-from theta_merge.session import strategies_for
 
 NAMES = ("encoder.a", "encoder.b", "head", "steps")
 AVERAGE = choice("average", {"weights": "0.7,0.3"}, 2)

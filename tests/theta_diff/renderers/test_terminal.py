@@ -4,13 +4,13 @@ import pytest
 
 from theta_checkpoint.printable import printable
 from theta_diff.change import Change
-from theta_diff.colours import Palette
 from theta_diff.compare import Comparison
 from theta_diff.compare import NamedTensor
 from theta_diff.compare import Pair
 from theta_diff.compare import ValueChange
+from theta_diff.renderers.colours import Palette
+from theta_diff.renderers.terminal import lines
 from theta_diff.report import Report
-from theta_diff.terminal import lines
 from theta_diff.wording import cosine_text
 from theta_diff.wording import percent
 from theta_diff.wording import summary

@@ -7,11 +7,11 @@ import pytest
 
 from tests.theta_merge.manifests import manifest
 from theta_merge.decide import decided_groups
-from theta_merge.facts import Facts
-from theta_merge.facts import facts
-from theta_merge.line_menu import LineMenu
-from theta_merge.session import Session
-from theta_merge.terminal import Terminal
+from theta_merge.menu.facts import Facts
+from theta_merge.menu.facts import facts
+from theta_merge.menu.line_by_line import LineMenu
+from theta_merge.menu.session import Session
+from theta_merge.menu.terminal import Terminal
 from theta_store.sketches import Sketch
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from strategies import average
 from strategies.contract import Option
 from strategies.contract import Strategy
 from strategies.contract import always
 from strategies.contract import no_cancelling_weights
+from strategies.methods import average
 from strategies.shared_options import NORMALIZE
 from strategies.shared_options import WEIGHTS
 

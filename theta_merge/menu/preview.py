@@ -10,8 +10,8 @@ from theta_merge.choices import Choice
 from theta_merge.decide import Decision
 from theta_merge.decide import side_name
 from theta_merge.engine import computer
-from theta_merge.facts import percent
-from theta_merge.facts import relative
+from theta_merge.menu.facts import percent
+from theta_merge.menu.facts import relative
 from theta_merge.outcome import BASE
 from theta_merge.outcome import Computed
 from theta_merge.outcome import Versions

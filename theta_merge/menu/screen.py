@@ -16,13 +16,13 @@ from theta_merge.choices import Choice
 from theta_merge.choices import choice
 from theta_merge.choices import options_of
 from theta_merge.decide import Decision
-from theta_merge.facts import Facts
+from theta_merge.menu.facts import Facts
+from theta_merge.menu.session import Session
+from theta_merge.menu.session import strategies_for
+from theta_merge.menu.tree import Row
+from theta_merge.menu.tree import rows
 from theta_merge.recipe import matches
 from theta_merge.report import counted
-from theta_merge.session import Session
-from theta_merge.session import strategies_for
-from theta_merge.tree import Row
-from theta_merge.tree import rows
 
 KINDS = (None, "open", "both-changed", "both-added", "changed-deleted", "values")
 """what the kind filter goes through; ``open`` shows what is not settled yet, ``values`` what is no tensor"""

@@ -10,21 +10,21 @@ from html import escape
 
 from theta_checkpoint.manifest import quoted
 from theta_checkpoint.printable import printable
-from theta_diff.heatmap import HeatMap
-from theta_diff.heatmap import heat_maps
-from theta_diff.heatmap import level
 from theta_diff.histograms import Histogram
-from theta_diff.html_assets import SCRIPT
-from theta_diff.html_assets import STYLE
+from theta_diff.renderers.heatmap import HeatMap
+from theta_diff.renderers.heatmap import heat_maps
+from theta_diff.renderers.heatmap import level
+from theta_diff.renderers.html_assets import SCRIPT
+from theta_diff.renderers.html_assets import STYLE
+from theta_diff.renderers.rows import Entry
+from theta_diff.renderers.rows import Row
+from theta_diff.renderers.rows import measures
+from theta_diff.renderers.rows import rows
+from theta_diff.renderers.rows import summed_up
+from theta_diff.renderers.tree import Branch
+from theta_diff.renderers.tree import branches
 from theta_diff.report import Report
-from theta_diff.rows import Entry
-from theta_diff.rows import Row
-from theta_diff.rows import measures
-from theta_diff.rows import rows
-from theta_diff.rows import summed_up
 from theta_diff.statistics import Statistics
-from theta_diff.tree import Branch
-from theta_diff.tree import branches
 from theta_diff.wording import percent
 from theta_diff.wording import value_text
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from theta_diff.colours import Palette
-from theta_diff.colours import palette
+from theta_diff.renderers.colours import Palette
+from theta_diff.renderers.colours import palette
 
 Git = Callable[..., str]
 

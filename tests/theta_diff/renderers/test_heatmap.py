@@ -6,10 +6,10 @@ from theta_diff.change import Change
 from theta_diff.compare import Comparison
 from theta_diff.compare import NamedTensor
 from theta_diff.compare import Pair
-from theta_diff.heatmap import bar
-from theta_diff.heatmap import drawn
-from theta_diff.heatmap import heat_maps
-from theta_diff.heatmap import level
+from theta_diff.renderers.heatmap import bar
+from theta_diff.renderers.heatmap import drawn
+from theta_diff.renderers.heatmap import heat_maps
+from theta_diff.renderers.heatmap import level
 from theta_diff.report import Report
 
 

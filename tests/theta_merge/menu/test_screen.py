@@ -10,12 +10,12 @@ from strategies.contract import MergeError
 from tests.theta_merge.manifests import manifest
 from tests.theta_merge.manifests import versions
 from theta_merge.decide import decided_groups
-from theta_merge.facts import Facts
-from theta_merge.full_menu import after
-from theta_merge.screen import Mode
-from theta_merge.screen import Screen
-from theta_merge.screen_text import text
-from theta_merge.session import Session
+from theta_merge.menu.facts import Facts
+from theta_merge.menu.full_screen import after
+from theta_merge.menu.screen import Mode
+from theta_merge.menu.screen import Screen
+from theta_merge.menu.screen_text import text
+from theta_merge.menu.session import Session
 
 NAMES = ("enc.0.w", "enc.1.w", "gone", "head")
 ENTER, ESCAPE = "c-m", "escape"

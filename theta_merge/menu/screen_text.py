@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 
 from theta_checkpoint.printable import printable
-from theta_merge.cells import cells
-from theta_merge.cells import cut
-from theta_merge.cells import filled
-from theta_merge.cells import right
 from theta_merge.decide import described_state
 from theta_merge.decide import side_name
-from theta_merge.facts import percent
+from theta_merge.menu.cells import cells
+from theta_merge.menu.cells import cut
+from theta_merge.menu.cells import filled
+from theta_merge.menu.cells import right
+from theta_merge.menu.facts import percent
+from theta_merge.menu.screen import Mode
+from theta_merge.menu.screen import Screen
+from theta_merge.menu.tree import Row
 from theta_merge.report import counted
 from theta_merge.report import what_happened
-from theta_merge.screen import Mode
-from theta_merge.screen import Screen
-from theta_merge.tree import Row
 
 Line = list[tuple[str, str]]
 """pieces of one line: style class and text"""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from theta_diff.colours import Palette
 from theta_diff.folding import natural_order
+from theta_diff.renderers.colours import Palette
+from theta_diff.renderers.rows import Row
+from theta_diff.renderers.rows import entries
+from theta_diff.renderers.rows import summed_up
+from theta_diff.renderers.terminal import table
 from theta_diff.report import Report
-from theta_diff.rows import Row
-from theta_diff.rows import entries
-from theta_diff.rows import summed_up
-from theta_diff.terminal import table
 from theta_git.path_text import git_path
 
 

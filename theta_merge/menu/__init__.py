@@ -1,0 +1,1 @@
+"""The menu: asking on a terminal what a conflict shall become."""

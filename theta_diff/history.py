@@ -63,7 +63,8 @@ class Step:
 
 
 def steps(repository: Repository, path: str, revision: str = "HEAD", limit: int | None = None) -> list[Step]:
-    """The commits that changed a file, newest first; a merge if its file is like that of no parent.
+    """The commits that changed a file, newest first and before it was renamed too; a merge if its file is like that of
+    no parent.
 
     ``path`` is relative to the current folder. Raises NoSuchVersion where there is no such commit, NoSuchCommit for
     an unknown revision, OutsideOfRepository.
@@ -72,7 +73,7 @@ def steps(repository: Repository, path: str, revision: str = "HEAD", limit: int 
         raise NoSuchVersion(_folder_text(path))
     options = [] if limit is None else [f"--max-count={limit}"]
     done = repository.finished(
-        "--literal-pathspecs", "log", _FORMAT, "-c", "--raw", "-z", "--no-abbrev", "--no-renames", "--topo-order",
+        "--literal-pathspecs", "log", _FORMAT, "-c", "--raw", "-z", "--no-abbrev", "--follow", "--topo-order",
         *options, "--end-of-options", revision, "--", path,
     )  # fmt: skip
     if done.returncode:

@@ -82,6 +82,18 @@ def test_every_group_is_blamed_on_the_commit_that_made_it(history: Weights) -> N
     assert len(subjects) == 6
 
 
+def test_a_file_is_followed_through_renames(history: Weights, git: Git) -> None:
+    git("mv", PATH, "renamed.safetensors")
+    git("commit", "--quiet", "--message", "rename")
+    repository = Repository()
+    found = steps(repository, "renamed.safetensors")
+    assert {step.commit.subject for step in found} == {"rename", "merge", "second", "side", "first"}
+    tip = blob_at(repository, "HEAD", "renamed.safetensors")
+    known = versions(repository, "renamed.safetensors", [tip, *blobs(found)])
+    assert touched(found[0], known) == set()
+    assert blamed(found, known, tip)["head.weight"].subject == "side"
+
+
 def test_only_matching_groups_are_kept(repo: Path, commit: Commit, weights: Weights) -> None:
     commit(weights)
     tip = blob_at(Repository(), "HEAD", PATH)

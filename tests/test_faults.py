@@ -281,7 +281,7 @@ def test_what_arrived_is_not_sent_or_fetched_again(
     lost.unlink()
     capsys.readouterr()
     run("fetch", ["--all", "--remote", remote])
-    assert capsys.readouterr().out == "fetched 1 objects\n"
+    assert capsys.readouterr().out == "fetched 1 object\n"
     assert {path: path.stat().st_mtime_ns for path in rest} == kept
 
 

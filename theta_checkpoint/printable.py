@@ -1,6 +1,11 @@
-"""Names and texts out of a checkpoint, for a terminal."""
+"""Names, texts and numbers for a terminal."""
 
 from __future__ import annotations
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 group``, ``2 groups``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def printable(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from theta_checkpoint.failure import Failure
+from theta_checkpoint.printable import counted
 from theta_cli.conversion import Conversion
 from theta_cli.conversion import attributes_with
 from theta_git import history
@@ -25,6 +26,15 @@ class Migrated:
     files: int
     """different versions of files"""
     commits: int
+
+    def told(self, everything: bool) -> str:
+        """That in a line; ``everything`` is whether history was rewritten."""
+        files = counted(self.files, "file")
+        if everything:
+            return (
+                f"converted {files} in {counted(self.commits, 'commit')}; what was before is kept at {history.BACKUP}*"
+            )
+        return f"converted {files} in a new commit; earlier commits are as they were"
 
 
 def migrate_history(conversion: Conversion, line: str | None) -> Migrated:

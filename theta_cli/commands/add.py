@@ -12,6 +12,7 @@ from pathlib import Path
 from theta_checkpoint.failure import Failure
 from theta_checkpoint.manifest import is_manifest
 from theta_checkpoint.manifest import parse
+from theta_checkpoint.printable import counted
 from theta_cli import installation
 from theta_cli import tracking
 from theta_git import attributes
@@ -88,7 +89,7 @@ def _update(repository: Repository, args: Namespace) -> int:
     else:
         updates = update_files.updates_in(args.update_data, args.update_type, manifest)
     _check_out(repository, path, bytes(updated(manifest, updates, Store.at(repository.theta_dir))))
-    print(f"updated {len(updates)} groups of {path}")
+    print(f"updated {counted(len(updates), 'group')} of {path}")
     return 0
 
 

@@ -11,7 +11,6 @@ from theta_cli.conversion import to_plain
 from theta_cli.fetching import fetched
 from theta_cli.migration import migrate_head
 from theta_cli.migration import migrate_history
-from theta_git.history import BACKUP
 from theta_git.repository import Repository
 from theta_git.trees import index_entries
 from theta_git.trees import reachable_blobs
@@ -37,8 +36,8 @@ def run(args: Namespace) -> int:
     line = _LFS if args.to == "lfs" else None
     if args.everything:
         done = migrate_history(conversion, line)
-        print(f"converted {done.files} files in {done.commits} commits; what was before is kept at {BACKUP}*")
+        print(done.told(everything=True))
     else:
         done = migrate_head(conversion, line, f"No longer track {' '.join(args.patterns)} with theta")
-        print(f"converted {done.files} files in a new commit; earlier commits are as they were")
+        print(done.told(everything=False))
     return 0

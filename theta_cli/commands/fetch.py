@@ -7,6 +7,7 @@ from argparse import Namespace
 
 from theta_checkpoint.manifest import HEAD
 from theta_checkpoint.manifest import Manifest
+from theta_checkpoint.printable import counted
 from theta_cli.fetching import ObjectsMissing
 from theta_cli.fetching import fetched
 from theta_cli.inventory import below
@@ -51,7 +52,7 @@ def run(args: Namespace) -> int:
         return 1 if failures else 0
     if failures:
         raise ObjectsMissing(missing, failures)
-    print(f"fetched {len(lacking)} objects" if lacking else "all objects are here")
+    print(f"fetched {counted(len(lacking), 'object')}" if lacking else "all objects are here")
     return 0
 
 

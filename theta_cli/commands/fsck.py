@@ -16,6 +16,7 @@ from theta_checkpoint.failure import Failure
 from theta_checkpoint.manifest import HEAD
 from theta_checkpoint.manifest import BadManifest
 from theta_checkpoint.manifest import Manifest
+from theta_checkpoint.printable import counted
 from theta_cli.inventory import manifests
 from theta_cli.inventory import parsed
 from theta_cli.inventory import tracked
@@ -101,8 +102,8 @@ def run(args: Namespace) -> int:
             blob = f" ({finding.blob[:10]})" if finding.blob else ""
             print(f"{finding.kind}: {finding.path}{blob}: {finding.message}")
         if args.repair:
-            print(f"{repaired} objects repaired")
-        print(f"{count} manifests checked, {len(findings)} findings")
+            print(f"{counted(repaired, 'object')} repaired")
+        print(f"{counted(count, 'manifest')} checked, {counted(len(findings), 'finding')}")
     return 1 if findings else 0
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from theta_checkpoint.manifest import ANY_VERSION
 from theta_checkpoint.manifest import object_ids
+from theta_checkpoint.printable import counted
 from theta_cli.json_output import add_json_option
 from theta_cli.json_output import print_json
 from theta_git.held import checked_out_blobs
@@ -89,10 +90,10 @@ def _tell(swept: Swept, dry: bool, count: int, freed: int) -> None:
     ]
     for sizes, what in lines:
         if sizes:
-            print(f"{len(sizes)} objects, {sum(sizes.values()):,} bytes: {what}")
+            print(f"{counted(len(sizes), 'object')}, {sum(sizes.values()):,} bytes: {what}")
     if count:
-        print(f"{count} objects, {freed:,} bytes: {would}deleted here; they are on the remote")
+        print(f"{counted(count, 'object')}, {freed:,} bytes: {would}deleted here; they are on the remote")
     if swept.leftovers:
-        print(f"{len(swept.leftovers)} unfinished files: {would}deleted")
+        print(f"{counted(len(swept.leftovers), 'unfinished file')}: {would}deleted")
     if not any(sizes for sizes, _ in lines):
         print("there are no objects", file=sys.stderr)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from argparse import Namespace
+from typing import Any
 
 from theta_checkpoint.manifest import Manifest
+from theta_checkpoint.printable import counted
 from theta_cli.inventory import manifests
 from theta_cli.inventory import parameters
 from theta_cli.inventory import tracked
@@ -41,7 +43,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _facts(path: str, manifest: object, store: Store) -> dict[str, object]:
+def _facts(path: str, manifest: object, store: Store) -> dict[str, Any]:
     if not isinstance(manifest, Manifest):
         return {"path": path, "format": None}
     missing = missing_objects(manifest, store.objects)
@@ -56,10 +58,9 @@ def _facts(path: str, manifest: object, store: Store) -> dict[str, object]:
     }
 
 
-def _told(row: dict[str, object]) -> str:
+def _told(row: dict[str, Any]) -> str:
     if not row["format"]:
         return "not a manifest: added before it was tracked, or without theta; type: git add --renormalize ."
-    present = f"{row['missing_objects']} objects missing" if row["missing_objects"] else "objects here"
-    return (
-        f"{row['format']}  {row['groups']} groups  {row['parameters']:,} parameters  {row['bytes']:,} bytes  {present}"
-    )
+    present = f"{counted(row['missing_objects'], 'object')} missing" if row["missing_objects"] else "objects here"
+    sizes = f"{counted(row['groups'], 'group')}  {row['parameters']:,} parameters  {row['bytes']:,} bytes"
+    return f"{row['format']}  {sizes}  {present}"

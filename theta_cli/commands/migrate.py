@@ -11,7 +11,6 @@ from theta_cli.conversion import to_theta
 from theta_cli.migration import migrate_head
 from theta_cli.migration import migrate_history
 from theta_git.attributes import TRACKED
-from theta_git.history import BACKUP
 from theta_git.repository import Repository
 
 
@@ -30,9 +29,9 @@ def run(args: Namespace) -> int:
     message = f"Track {' '.join(args.patterns)} with theta"
     if args.everything:
         done = migrate_history(conversion, TRACKED)
-        print(f"converted {done.files} files in {done.commits} commits; what was before is kept at {BACKUP}*")
+        print(done.told(everything=True))
         print("next: git push --force-with-lease, and let everyone clone anew")
     else:
         done = migrate_head(conversion, TRACKED, message)
-        print(f"converted {done.files} files in a new commit; earlier commits are as they were")
+        print(done.told(everything=False))
     return 0

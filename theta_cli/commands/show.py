@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from theta_checkpoint.failure import Failure
 from theta_checkpoint.manifest import quoted
+from theta_checkpoint.printable import counted
 from theta_checkpoint.printable import printable
 from theta_cli.json_output import add_json_option
 from theta_cli.json_output import print_json
@@ -85,7 +86,7 @@ def _listed(tensors: list[NamedTensor], side: Side) -> Iterator[str]:
     width = max((len(quoted(row.name)) for row in rows), default=0)
     yield from (_row(row, width, side) for row in rows)
     owned = sum(tensor.parameters for tensor in tensors if not tensor.owner)
-    yield f"{len(tensors)} groups, {amount(owned)} parameters"
+    yield f"{counted(len(tensors), 'group')}, {amount(owned)} parameters"
 
 
 def _row(row: Fold[NamedTensor], width: int, side: Side) -> str:

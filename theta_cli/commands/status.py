@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from theta_checkpoint.manifest import BadManifest
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import NewerManifest
+from theta_checkpoint.printable import counted
 from theta_cli import drivers
 from theta_cli import inventory
 from theta_cli.inventory import Tracked
@@ -147,7 +148,7 @@ def _print(repository: Repository, found: list[State], fresh: list[str], problem
     for path in fresh:
         print(f"{git_path(path)}\n    not added; type: git add {_typed(repository, path)}")
     if number := len(found) - len(told):
-        print(f"{number} {'checkpoint' if number == 1 else 'checkpoints'} unchanged")
+        print(f"{counted(number, 'checkpoint')} unchanged")
     if not found and not fresh:
         print("no checkpoints; to have some, type: git theta track PATTERN")
     for problem in problems:

@@ -16,7 +16,7 @@ from theta_git.trees import index_entries
 
 
 class NothingMatches(Failure):
-    """No file has to be converted."""
+    """No file is named like the patterns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class Migrated:
 
     def told(self, everything: bool) -> str:
         """That in a line; ``everything`` is whether history was rewritten."""
+        if not self.files:
+            return "nothing to convert: what matches has been converted before"
         files = counted(self.files, "file")
         if everything:
             return (
@@ -57,9 +59,11 @@ def migrate_head(conversion: Conversion, line: str | None, message: str) -> Migr
     entries = index_entries(repository)
     new = {entry.path: conversion.file(entry.path, entry.oid) for entry in entries}
     changed = [entry for entry in entries if new[entry.path] != entry.oid]
+    if not changed and conversion.done:
+        return Migrated(0, 0)
     if not changed:
         patterns = " ".join(conversion.patterns)
-        raise NothingMatches(f"no file that matches {patterns} has to be converted; to list files, type: git ls-files")
+        raise NothingMatches(f"no file matches {patterns}; to list files, type: git ls-files")
     attributes = attributes_with(repository, conversion.patterns, line)
     old = next((entry.oid for entry in entries if entry.path == history.ATTRIBUTES), None)
     blobs = {entry.path: new[entry.path] for entry in changed} | {history.ATTRIBUTES: attributes(old)}

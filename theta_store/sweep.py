@@ -100,7 +100,9 @@ def _leftovers(folder: Path, now: float, age: float, dry: bool) -> Iterator[str]
     """What commands that were killed left below ``.git/theta``, files before the folders they are in."""
     found = [path for pattern in ("objects/??/*.partial", "tmp/**/*") for path in folder.glob(pattern)]
     for path in sorted(found, reverse=True):
-        if now - path.lstat().st_mtime >= age:
+        with contextlib.suppress(FileNotFoundError):  # a command that is at work gives its files their names meanwhile
+            if now - path.lstat().st_mtime < age:
+                continue
             yield str(path.relative_to(folder))
             if not dry:
                 with contextlib.suppress(OSError):

@@ -11,6 +11,7 @@ import pytest
 from tests.clones import save
 from theta_cli.conversion import attributes_text
 from theta_cli.main import run
+from theta_cli.migration import NothingMatches
 from theta_git.history import NotClean
 
 Git = Callable[..., str]
@@ -64,6 +65,17 @@ def test_plain_files_in_a_new_commit(plain: Path, git: Git) -> None:
     git("checkout", "--", "m.safetensors")
     assert (plain / "m.safetensors").read_bytes() == before
     assert git("log", "-1", "--format=%s") == "Track *.safetensors with theta\n"
+
+
+def test_a_second_time_there_is_nothing_to_convert(plain: Path, git: Git, capsys: pytest.CaptureFixture[str]) -> None:
+    run("migrate", ["*.safetensors"])
+    commit = git("rev-parse", "HEAD")
+    capsys.readouterr()
+    assert run("migrate", ["*.safetensors"]) == 0
+    assert capsys.readouterr().out == "nothing to convert: what matches has been converted before\n"
+    assert git("rev-parse", "HEAD") == commit
+    with pytest.raises(NothingMatches, match=r"no file matches \*\.pt"):
+        run("migrate", ["*.pt"])
 
 
 def test_the_whole_history(plain: Path, git: Git) -> None:

@@ -30,11 +30,14 @@ MOMENTS = 10
 pytestmark = [pytest.mark.slow, pytest.mark.parametrize("seed", range(5))]
 
 
-def _saved(seed: int) -> bytes:
+def _saved(seed: int, more: float = 0.0) -> bytes:
     """A checkpoint of twelve groups, some of which share an object, written to ``m.safetensors``."""
     generator = np.random.default_rng(seed)
     shapes = [(96, 96)] * 6 + [(16,)] * 6
-    groups = {f"layer.{number}": generator.standard_normal(shape, np.float32) for number, shape in enumerate(shapes)}
+    groups = {
+        f"layer.{number}": generator.standard_normal(shape, np.float32) + np.float32(more)
+        for number, shape in enumerate(shapes)
+    }
     save_file(groups, "m.safetensors")
     return Path("m.safetensors").read_bytes()
 
@@ -164,6 +167,30 @@ def test_repack(committed: Path, git: Git, seed: int) -> None:
     for number, content in enumerate(reversed(versions)):
         git("checkout", "--quiet", f"main~{number}")
         assert Path("m.safetensors").read_bytes() == content
+
+
+def test_repack_everything(committed: Path, git: Git, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = []
+    for number in range(3):
+        git("rm", "--quiet", "--cached", "m.safetensors")
+        git("commit", "--quiet", "-m", "away")
+        Path(".git/theta/known.sqlite").unlink()
+        versions.append(_saved(0, number / 1000))
+        git("add", ".")
+        git("commit", "--quiet", "-m", f"number {number}")
+
+    def copy(number: int) -> None:
+        if number:
+            subprocess.run(["git", "theta", "repack", "--everything"], capture_output=True, check=True)
+            assert len(git("for-each-ref", "refs/original").splitlines()) == 1
+            assert git("status", "--porcelain") == ""
+            for age, content in enumerate(reversed(versions)):
+                git("checkout", "--quiet", f"main~{2 * age}")
+                assert Path("m.safetensors").read_bytes() == content
+        shutil.copytree(committed, f"{committed}.{number}")
+        monkeypatch.chdir(f"{committed}.{number}")
+
+    _killed_again_and_again(seed, ["git", "theta", "repack", "--everything"], copy)
 
 
 @pytest.mark.parametrize("scope", ["--everything", "HEAD"])

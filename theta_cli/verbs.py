@@ -34,7 +34,7 @@ VERBS = {
         "pull": "fetch, and put the values into files that hold only their manifest",
         "remote": "list, add or remove the places where objects are kept",
         "fsck": "check every manifest of the history and every object, and repair them",
-        "repack": "shorten chains of versions that lean on one another",
+        "repack": "shorten chains of versions, and find better bases among all of them",
         "gc": "delete objects that nothing needs any more",
         "migrate": "turn plain files and those of git-lfs and git-theta 0.2.0 into checkpoints",
         "export": "turn checkpoints into git-lfs files or plain files",

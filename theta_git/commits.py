@@ -34,7 +34,9 @@ def committed(repository: Repository, ref: str, files: Mapping[str, bytes], mess
     Nobody else's commit is lost: it fails if the branch moves meanwhile. On the current branch the index
     follows for these files, unless something else is staged for them. The working tree is left alone.
     """
-    return committed_blobs(repository, ref, {path: _blob(repository, data) for path, data in files.items()}, message)
+    return committed_blobs(
+        repository, ref, {path: written_blob(repository, data) for path, data in files.items()}, message
+    )
 
 
 def committed_blobs(repository: Repository, ref: str, blobs: Mapping[str, str], message: str) -> str:
@@ -72,7 +74,8 @@ def _ids(repository: Repository, names: list[str]) -> list[str | None]:
     return [one.stdout.decode().strip() or None for one in done]
 
 
-def _blob(repository: Repository, content: bytes) -> str:
+def written_blob(repository: Repository, content: bytes) -> str:
+    """The id of a blob that is now in git's object database."""
     return repository.output("hash-object", "-w", "--stdin", "--no-filters", stdin=content).decode().strip()
 
 

@@ -41,8 +41,8 @@ class Rules:
 
     file: Callable[[str, str], str]
     """path and blob id to the id of the blob that takes its place"""
-    attributes: Callable[[str | None], str]
-    """the same for the ``.gitattributes`` at the root; None where a commit has none"""
+    attributes: Callable[[str | None], str] | None = None
+    """the same for the ``.gitattributes`` at the root; None where a commit has none. Without it they stay"""
 
 
 def check_clean(repository: Repository) -> None:
@@ -159,11 +159,11 @@ def _filtered(stream: IO[bytes], rules: Rules) -> Iterator[bytes]:
             yield line + stream.read(int(line[5:]))
             continue
         if line.startswith(b"commit "):
-            lacks_attributes = True
+            lacks_attributes = rules.attributes is not None
         elif line.startswith(b"from ") or (line.startswith(b"M ") and _path(line.split(b" ", 3)[3]) == ATTRIBUTES):
             lacks_attributes = False
-        elif line == b"\n" and lacks_attributes:
-            yield _attributes_line(rules, None)
+        elif line == b"\n" and lacks_attributes and rules.attributes:
+            yield _attributes_line(rules.attributes(None))
             lacks_attributes = False
         yield _changed(line, rules)
 
@@ -171,18 +171,18 @@ def _filtered(stream: IO[bytes], rules: Rules) -> Iterator[bytes]:
 def _changed(line: bytes, rules: Rules) -> bytes:
     """One line, a file change with another blob in its place."""
     if line.startswith(b"D "):
-        return _attributes_line(rules, None) if _path(line[2:]) == ATTRIBUTES else line
+        return _attributes_line(rules.attributes(None)) if rules.attributes and _path(line[2:]) == ATTRIBUTES else line
     if not line.startswith((b"M 100644 ", b"M 100755 ")):
         return line
     kind, mode, blob, rest = line.split(b" ", 3)
     path = _path(rest)
-    if path == ATTRIBUTES:
-        return _attributes_line(rules, blob.decode())
+    if path == ATTRIBUTES and rules.attributes:
+        return _attributes_line(rules.attributes(blob.decode()))
     return b" ".join((kind, mode, rules.file(path, blob.decode()).encode(), rest))
 
 
-def _attributes_line(rules: Rules, blob: str | None) -> bytes:
-    return f"M 100644 {rules.attributes(blob)} {ATTRIBUTES}\n".encode()
+def _attributes_line(blob: str) -> bytes:
+    return f"M 100644 {blob} {ATTRIBUTES}\n".encode()
 
 
 def _path(text: bytes) -> str:

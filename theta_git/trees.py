@@ -55,11 +55,17 @@ def name_before(repository: Repository, before: str, after: str, path: str) -> s
     return renamed.get(path, path)
 
 
-def reachable_blobs(repository: Repository) -> dict[str, str]:
-    """Blob id to a path, for every blob that a ref, a reflog or an index still holds."""
+EVERYTHING = ("--all", "--reflog", "--indexed-objects")
+
+
+def reachable_blobs(repository: Repository, revisions: Sequence[str] = EVERYTHING) -> dict[str, str]:
+    """Blob id to a path, newest commits first, for every blob that a ref, a reflog or an index still holds.
+
+    Or that the revisions hold, given as git-rev-list(1) has them.
+    """
     listed = repository.output(
         "rev-list", "--objects", "--filter=object:type=blob", "--filter-provided-objects", "--missing=allow-any",
-        "--all", "--reflog", "--indexed-objects",
+        *revisions,
     )  # fmt: skip
     pairs = (os.fsdecode(line).partition(" ") for line in listed.splitlines())
     return {oid: path or oid for oid, _, path in pairs}

@@ -95,7 +95,8 @@ def settled(
     fetch(objects_to_read(wanted))
     with side_data((group.choice for group in wanted.computed), len(versions.sides), locate) as data:
         unfit = {group.state.name: why for group in wanted.computed if (why := lacking(group, data))}
-        wanted = outcome(versions, choices, preferred, unfit)
+        if unfit:
+            wanted = outcome(versions, choices, preferred, unfit)
         made, refused, cautions = _computed(wanted, store, data, locate)
         if refused:
             frame = wanted.frame.manifest

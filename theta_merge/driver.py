@@ -7,6 +7,7 @@ stop (before git 2.42 it takes that for a conflict, and ours is untouched).
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
@@ -187,4 +188,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    gc.disable()  # manifests and sketches of 20,000 groups lie in no cycles; to look for them takes a fifth of the time
     sys.exit(main())

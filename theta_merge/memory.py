@@ -31,6 +31,8 @@ class Memory:
     def recalled(self, versions: Versions) -> dict[str, Choice]:
         """What settled these very conflicts before."""
         known = self._known()
+        if not known:
+            return {}
         found: dict[str, Choice] = {}
         for decision in versions.conflicts:
             saved = known.get(_key(decision))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from theta_merge.choices import Choice
 from theta_merge.menu.facts import facts
@@ -44,7 +45,7 @@ def asked(question: Question, store: Store, environment: Mapping[str, str]) -> S
         conflicts = question.versions.conflicts
         session = resumed(conflicts, question.choices)
         known = sketches_of(question.versions, store.objects)
-        told = {conflict.name: facts(conflict, known) for conflict in conflicts}
+        told = partial(facts, sketches=known)
         if not found.has_room(environment):
             return LineMenu(question.title, session, told, found).run()
         from theta_merge.menu.full_screen import FullMenu

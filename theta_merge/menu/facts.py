@@ -5,6 +5,7 @@ They are estimates (about 9 %) and are shown as such, with ≈. Pure.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -33,6 +34,10 @@ class Facts:
         if self.cosine is not None:
             parts.append(f"cosine ≈ {self.cosine:.2f}")
         return ", ".join(parts)
+
+
+Told = Callable[[Decision], Facts]
+"""what is known of a conflict, found out where it is shown: of 20,000 groups, a screen shows few"""
 
 
 def facts(conflict: Decision, sketches: Mapping[str, Sketch]) -> Facts:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from theta_checkpoint.printable import printable
 from theta_merge.choices import choice
 from theta_merge.choices import options_of
 from theta_merge.decide import Decision
-from theta_merge.menu.facts import Facts
+from theta_merge.menu.facts import Told
 from theta_merge.menu.session import Session
 from theta_merge.menu.session import strategies_for
 from theta_merge.menu.terminal import Terminal
@@ -48,7 +47,7 @@ class LineMenu:
 
     title: str
     session: Session
-    facts: Mapping[str, Facts]
+    facts: Told
     terminal: Terminal
     skipped: frozenset[str] = frozenset()
 
@@ -84,7 +83,7 @@ class LineMenu:
         number = 1 + [one.name for one in self.session.conflicts].index(conflict.name)
         head = f"[{number}/{len(self.session.conflicts)}] {conflict.name}: {what_happened(conflict)}"
         self.terminal.say(f"\n{printable(head)}")
-        if text := self.facts[conflict.name].text:
+        if text := self.facts(conflict).text:
             self.terminal.say(f"      {text}")
         self._list(fitting, SHOWN)
         line = self.terminal.ask("number or name [for GLOB], skip, undo, quit, ? > ")

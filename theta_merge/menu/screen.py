@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace
 from enum import Enum
@@ -16,7 +15,7 @@ from theta_merge.choices import Choice
 from theta_merge.choices import choice
 from theta_merge.choices import options_of
 from theta_merge.decide import Decision
-from theta_merge.menu.facts import Facts
+from theta_merge.menu.facts import Told
 from theta_merge.menu.session import Session
 from theta_merge.menu.session import strategies_for
 from theta_merge.menu.tree import Row
@@ -45,7 +44,7 @@ class Screen:
 
     title: str
     session: Session
-    facts: Mapping[str, Facts]
+    facts: Told
     mode: Mode = Mode.BROWSE
     cursor: int = 0
     """row of the tree"""

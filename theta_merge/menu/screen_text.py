@@ -127,9 +127,10 @@ def _facts(screen: Screen, row: Row) -> tuple[str, ...]:
     """What is known of a group, column by column; one text where it does not fit the columns; nothing of a module."""
     if not row.leaf:
         return ()
-    conflict, facts = screen.conflicts[row.key], screen.facts[row.key]
+    conflict = screen.conflicts[row.key]
     if conflict.kind != "both-changed" or conflict.is_value:
         return (what_happened(conflict),)
+    facts = screen.facts(conflict)
     shape = next(described_state(state) for state in conflict.sides if state is not None)
     changes = [percent(change) if change is not None else "?" for change in facts.changes]
     return (shape, *changes, f"{facts.cosine:.2f}" if facts.cosine is not None else "?")
@@ -154,7 +155,7 @@ def _choosing(screen: Screen, width: int) -> Iterator[Line]:
     count = len(screen.targets)
     yield [("class:dim", cut(f" how shall {'this' if count == 1 else f'these {count}'} be settled?", width))]
     for target in screen.targets[:3]:
-        facts = screen.facts[target.name].text
+        facts = screen.facts(target).text
         yield [("", cut(f"   {target.name}: {what_happened(target)}  {facts}", width))]
     if count > 3:
         yield [("class:dim", f"   ... and {count - 3} more")]

@@ -26,7 +26,7 @@ def screen() -> Screen:
     base, ours, theirs = (manifest(dict.fromkeys(NAMES, content)) for content in "012")
     theirs = manifest({name: "2" for name in NAMES if name != "gone"})
     session = Session(tuple(decided_groups(base, [ours, theirs])))
-    return Screen("m.pt", session, {name: Facts((0.021, 0.4), 0.31) for name in NAMES})
+    return Screen("m.pt", session, lambda _: Facts((0.021, 0.4), 0.31))
 
 
 def pressed(screen: Screen, *keys: str) -> Screen:
@@ -113,7 +113,7 @@ def test_undo_redo_and_reopen(screen: Screen) -> None:
 
 def test_values_are_conflicts_of_their_own() -> None:
     found = versions(*(manifest({"w": epoch}, values={"epoch": epoch}) for epoch in ("3", "4", "5")))
-    screen = Screen("m.pt", Session(tuple(found.conflicts)), {"w": Facts((0.1, 0.1)), "epoch": Facts((None, None))})
+    screen = Screen("m.pt", Session(tuple(found.conflicts)), lambda _: Facts((0.1, 0.1)))
     assert "a value: base 3, ours 4, theirs 5" in shown(screen)
     everything = pressed(screen, "a", *["down"] * 3, ENTER)
     assert settled(everything) == {"w": "average"}
@@ -144,6 +144,6 @@ def test_a_long_list_scrolls_with_the_cursor() -> None:
     names = [f"layer.{number}.w" for number in range(1000)]
     base, ours, theirs = (manifest(dict.fromkeys(names, content)) for content in "012")
     session = Session(tuple(decided_groups(base, [ours, theirs])))
-    screen = Screen("m.pt", session, dict.fromkeys(names, Facts((None, None))))
+    screen = Screen("m.pt", session, lambda _: Facts((None, None)))
     assert "999.w" in shown(pressed(screen, "end"))
     assert "0.w" in shown(pressed(screen, "end", "home"))

@@ -152,35 +152,6 @@ class TestScripted:
         git("merge", "--no-edit", "--allow-unrelated-histories", "-X", "theirs", "main")
         assert load(MODEL) == OURS
 
-    def test_sparse_checkout(self, forked: Path, git: Git) -> None:
-        git("sparse-checkout", "set", "--no-cone", "/notes.txt", "/.gitattributes")
-        assert not (forked / MODEL).exists()
-        git("merge", "--no-edit", "side")
-        git("sparse-checkout", "disable")
-        assert load(MODEL) == THEIRS_WINS
-
-    def test_a_linked_worktree(self, forked: Path, git: Git) -> None:
-        git("worktree", "add", "-q", "../linked", "-b", "linked")
-        os.chdir("../linked")
-        git("merge", "--no-edit", "side")
-        assert load(MODEL) == THEIRS_WINS
-
-    def test_a_checkpoint_renamed_on_one_side(self, forked: Path, git: Git) -> None:
-        git("mv", MODEL, "renamed.safetensors")
-        git("commit", "-qm", "rename")
-        git("merge", "--no-edit", "side")
-        assert load("renamed.safetensors") == THEIRS_WINS
-        assert not (forked / MODEL).exists()
-
-    def test_a_changed_file_mode(self, forked: Path, git: Git) -> None:
-        git("switch", "-q", "side")
-        (forked / MODEL).chmod(0o755)
-        git("commit", "-qam", "mode")
-        git("switch", "-q", "main")
-        git("merge", "--no-edit", "side")
-        assert git("ls-files", "-s", MODEL).startswith("100755")
-        assert load(MODEL) == THEIRS_WINS
-
     def test_two_checkpoints_in_one_merge(self, forked: Path, git: Git) -> None:
         for branch, value in (("side", 2.0), ("main", 1.0)):
             git("switch", "-q", branch)
@@ -190,26 +161,6 @@ class TestScripted:
         git("merge", "--no-edit", "side")
         assert load(MODEL) == THEIRS_WINS
         assert load("second.safetensors") == {"x": 2.0}
-
-    def test_a_shallow_clone(self, forked: Path, git: Git) -> None:
-        git("clone", "-q", "--depth=2", "--no-single-branch", f"file://{forked}", "../shallow")
-        os.chdir("../shallow")
-        installation.install(Repository(), Scope.LOCAL, drivers.wanted(sys.executable))
-        os.symlink(forked / ".git/theta", ".git/theta")
-        git("checkout", "-q", "HEAD", "--", ".")
-        git("merge", "--no-edit", "origin/side")
-        assert load(MODEL) == THEIRS_WINS
-
-    def test_a_submodule(self, forked: Path, git: Git, tmp_path: Path) -> None:
-        outer = tmp_path / "outer"
-        git("init", "-q", str(outer))
-        (forked).rename(outer / "inner")
-        os.chdir(outer)
-        git("submodule", "add", "-q", "./inner")
-        git("submodule", "absorbgitdirs")
-        os.chdir("inner")
-        git("merge", "--no-edit", "side")
-        assert load(MODEL) == THEIRS_WINS
 
 
 class TestWithoutATerminal:
@@ -359,3 +310,88 @@ def test_killed_at_any_point_a_merge_can_be_aborted(forked: Path, git: Git, run:
         assert clean(git)
     git("merge", "--no-edit", "-X", "theirs", "side")
     assert load(MODEL) == THEIRS_WINS
+
+
+def linked_worktree(git: Git) -> str:
+    git("worktree", "add", "-q", "../linked", "-b", "linked")
+    os.chdir("../linked")
+    return MODEL
+
+
+def submodule(git: Git) -> str:
+    git("init", "-q", "../outer")
+    Path.cwd().rename("../outer/inner")
+    os.chdir("..")
+    git("submodule", "add", "-q", "./inner")
+    git("submodule", "absorbgitdirs")
+    os.chdir("inner")
+    return MODEL
+
+
+def shallow_clone(git: Git) -> str:
+    full = Path.cwd()
+    git("clone", "-q", "--depth=2", "--no-single-branch", full.as_uri(), "../shallow")
+    os.chdir("../shallow")
+    installation.install(Repository(), Scope.LOCAL, drivers.wanted(sys.executable))
+    os.symlink(full / ".git/theta", ".git/theta")
+    git("checkout", "-q", "HEAD", "--", ".")
+    git("branch", "-q", "side", "origin/side")
+    return MODEL
+
+
+def sparse_checkout(git: Git) -> str:
+    git("sparse-checkout", "set", "--no-cone", "/notes.txt", "/.gitattributes")
+    assert not Path(MODEL).exists()
+    return MODEL
+
+
+def renamed_on_one_side(git: Git) -> str:
+    git("mv", MODEL, "renamed.safetensors")
+    git("commit", "-qm", "rename")
+    return "renamed.safetensors"
+
+
+def changed_mode(git: Git) -> str:
+    git("switch", "-q", "side")
+    Path(MODEL).chmod(0o755)
+    git("commit", "-qam", "mode")
+    git("switch", "-q", "main")
+    return MODEL
+
+
+@pytest.fixture(params=[linked_worktree, submodule, shallow_clone, sparse_checkout, renamed_on_one_side, changed_mode])
+def place(request: pytest.FixtureRequest, forked: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The checkpoint, seen from the current folder, that a merge of branch side is about to find a conflict in."""
+    monkeypatch.chdir(forked)
+    found: str = request.param(git)
+    return found
+
+
+def check_merged(path: str, git: Git) -> None:
+    if not Path(path).exists():
+        git("sparse-checkout", "disable")
+    assert load(path) == THEIRS_WINS
+    assert clean(git)
+
+
+@pytest.mark.usefixtures("scripted")
+def test_a_merge_in_any_place(place: str, git: Git) -> None:
+    git("merge", "--no-edit", "side")
+    check_merged(place, git)
+
+
+def test_a_merge_in_any_place_asks_at_a_terminal(place: str, git: Git) -> None:
+    with running("git", "merge", "--no-edit", "side", term="dumb") as terminal:
+        terminal.until("quit, ? >")
+        terminal.press("take-theirs\n")
+        assert terminal.code() == 0
+    check_merged(place, git)
+
+
+def test_a_merge_in_any_place_stops_without_one_and_is_resolved(place: str, git: Git, run: Run) -> None:
+    done = run("git", "merge", "side")
+    assert done.returncode == 1
+    assert f"git theta resolve {place} --strategy NAME" in done.stderr
+    assert theta(run, "resolve", "-s", "take-theirs").returncode == 0
+    git("commit", "-q", "--no-edit")
+    check_merged(place, git)

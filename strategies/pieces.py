@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-PIECE = 7 * 4096
-"""Elements of an elementwise merge computed at a time: everything between reading and writing stays in cache, and torch
-does not start its own threads (it does from 32768), whose barriers cost a busy machine far more than they gain. Work on
-several groups at once instead; everything here may be called from several threads."""
+PIECE = 28 * 4096
+"""Elements of an elementwise merge computed at a time: few enough for everything between reading and writing to stay in
+cache, many enough for calls into torch to cost little. Work on several groups at once, from as many threads, and give
+torch itself one (``torch.set_num_threads``): the barriers of its own cost a busy machine far more than they gain."""
 
 Elementwise = Callable[["Tensor | None", "Sequence[Tensor]"], "Tensor"]
 """from slices of base and of the sides to a slice of as many elements, each from those at its place alone"""

@@ -61,9 +61,6 @@ with warnings.catch_warnings():
     torch.from_numpy(numpy.frombuffer(b"once", numpy.uint8))
 
 
-SLICE = 4 * PIECE
-"""elements that are read, computed and written at a time where a strategy allows it: they stay in a core's cache"""
-
 Slices = tuple[list[torch.Tensor | None], Context]
 """flat slices of base and of the sides that count, and their place in the group"""
 
@@ -277,7 +274,7 @@ def tensor_of(array: NDArray[Any]) -> torch.Tensor:
 
 def _square_sum(side: torch.Tensor, base: torch.Tensor) -> float:
     """About the sum of squares of a change, from every seventh element of a large one; 0 where it is not finite."""
-    step = 7 if side.numel() > SLICE // 8 else 1
+    step = 7 if side.numel() > PIECE // 2 else 1
     change = side.reshape(-1)[::step].float() - base.reshape(-1)[::step].float()
     found = float(change.dot(change)) * step
     return found if math.isfinite(found) else 0.0
@@ -290,7 +287,7 @@ def _placed(array: NDArray[Any], group: Computed) -> torch.Tensor:
 
 def _slice(group: Computed) -> int:
     """How many elements to compute at a time."""
-    return SLICE if group.choice.options["device"] == "cpu" else SLICE << 8
+    return PIECE if group.choice.options["device"] == "cpu" else PIECE << 10
 
 
 def _raw(tensor: torch.Tensor) -> bytes:

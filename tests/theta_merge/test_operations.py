@@ -293,6 +293,47 @@ def test_several_branches_ask_at_a_terminal(forked: Path, git: Git) -> None:
     assert load(MODEL) == {"a": 4.0, "b": 1.0, "c": 4.0, "d": 0.0}
 
 
+def test_two_checkpoints_ask_one_after_the_other_at_a_terminal(forked: Path, git: Git) -> None:
+    for branch, value in (("side", 2.0), ("main", 1.0)):
+        git("switch", "-q", branch)
+        save("second.safetensors", {"x": value})
+        git("add", ".")
+        git("commit", "-qm", "second")
+    with running("git", "merge", "--no-edit", "side", term="dumb") as terminal:
+        for conflict in ("x: both added", "a: both changed"):  # the order of git merge-ort
+            terminal.until(conflict)
+            terminal.press("take-theirs\n")
+        assert terminal.code() == 0
+    assert load(MODEL) == THEIRS_WINS
+    assert load("second.safetensors") == {"x": 2.0}
+
+
+def test_unrelated_histories_ask_at_a_terminal(forked: Path, git: Git) -> None:
+    git("checkout", "-q", "--orphan", "unrelated")
+    save(MODEL, {"a": 7.0, "b": 7.0, "c": 7.0, "d": 0.0})
+    git("rm", "-q", "--cached", "notes.txt")
+    (forked / "notes.txt").unlink()
+    git("commit", "-qam", "unrelated")
+    with running("git", "merge", "--no-edit", "--allow-unrelated-histories", "main", term="dumb") as terminal:
+        terminal.until("a: both added")
+        terminal.press("take-theirs for *\n")
+        assert terminal.code() == 0
+    assert load(MODEL) == OURS
+
+
+def test_a_criss_cross_never_asks_about_merge_bases(forked: Path, git: Git) -> None:
+    git("branch", "old-main")
+    git("merge", "--no-edit", "-X", "theirs", "side")
+    git("switch", "-q", "side")
+    git("merge", "--no-edit", "-X", "ours", "old-main")
+    save(MODEL, {**load(MODEL), "d": 9.0})
+    git("commit", "-qam", "further")
+    with running("git", "merge", "--no-edit", "main", term="dumb") as terminal:
+        assert terminal.code() == 0
+        assert "quit, ? >" not in terminal.text
+    assert load(MODEL)["d"] == 9.0
+
+
 def test_killed_at_any_point_a_merge_can_be_aborted(forked: Path, git: Git, run: Run) -> None:
     """However far it came, what was there before is there again, and the merge can be done then."""
     environment = {**os.environ, "GIT_THETA_STRATEGY": "average"}

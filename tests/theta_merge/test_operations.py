@@ -207,21 +207,26 @@ class TestWithoutATerminal:
         git("merge", "--abort")
 
     def test_tracked_on_one_side_only(self, repo: Path, git: Git, run: Run) -> None:
-        attributes = (repo / ".gitattributes").read_text()
-        (repo / ".gitattributes").write_text("")
-        save(MODEL, BASE)
-        git("add", ".")
-        git("commit", "-qm", "base, not tracked")
-        git("switch", "-qc", "side")
-        save(MODEL, THEIRS)
-        git("commit", "-qam", "theirs, not tracked")
-        git("switch", "-q", "main")
-        (repo / ".gitattributes").write_text(attributes)
-        save(MODEL, OURS)
-        git("add", "--renormalize", ".")
-        git("commit", "-qm", "ours, tracked")
-        git("merge", "--no-edit", "side", "-X", "theirs")
+        track_on_one_side(repo, git)
+        assert run("git", "merge", "--no-edit", "side").returncode == 1
+        assert theta(run, "resolve", "-s", "take-theirs").returncode == 0
         assert load(MODEL) == THEIRS_WINS
+
+
+def track_on_one_side(repo: Path, git: Git) -> None:
+    attributes = (repo / ".gitattributes").read_text()
+    (repo / ".gitattributes").write_text("")
+    save(MODEL, BASE)
+    git("add", ".")
+    git("commit", "-qm", "base, not tracked")
+    git("switch", "-qc", "side")
+    save(MODEL, THEIRS)
+    git("commit", "-qam", "theirs, not tracked")
+    git("switch", "-q", "main")
+    (repo / ".gitattributes").write_text(attributes)
+    save(MODEL, OURS)
+    git("add", "--renormalize", ".")
+    git("commit", "-qm", "ours, tracked")
 
 
 LATER = {**OURS, "a": 5.0}
@@ -306,6 +311,31 @@ def test_two_checkpoints_ask_one_after_the_other_at_a_terminal(forked: Path, git
         assert terminal.code() == 0
     assert load(MODEL) == THEIRS_WINS
     assert load("second.safetensors") == {"x": 2.0}
+
+
+def test_a_checkpoint_tracked_on_one_side_only_asks_at_a_terminal(repo: Path, git: Git) -> None:
+    track_on_one_side(repo, git)
+    with running("git", "merge", "--no-edit", "side", term="dumb") as terminal:
+        terminal.until("a: both changed")
+        terminal.press("take-theirs\n")
+        assert terminal.code() == 0
+    assert load(MODEL) == THEIRS_WINS
+
+
+@pytest.mark.parametrize("bare", [False, True])
+def test_merge_tree_asks_at_a_terminal(forked: Path, git: Git, bare: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(".git" if bare else ".")
+    git("config", "core.bare", str(bare).lower())
+    Path(forked, ".git/info/attributes").write_text("*.safetensors merge=theta\n")
+    with running("git", "merge-tree", "--write-tree", "main", "side", term="dumb") as terminal:
+        terminal.until("a: both changed")
+        terminal.press("take-theirs\n")
+        assert terminal.code() == 0
+        tree = terminal.text.split()[-1]
+    os.chdir(forked)
+    git("config", "core.bare", "false")
+    git("restore", f"--source={tree}", MODEL)
+    assert load(MODEL) == THEIRS_WINS
 
 
 def test_unrelated_histories_ask_at_a_terminal(forked: Path, git: Git) -> None:

@@ -338,6 +338,25 @@ def test_merge_tree_asks_at_a_terminal(forked: Path, git: Git, bare: bool, monke
     assert load(MODEL) == THEIRS_WINS
 
 
+def test_a_rebase_of_ten_commits_asks_once_and_again_not_at_all(forked: Path, git: Git) -> None:
+    for value in range(1, 10):
+        save(MODEL, {**OURS, "d": float(value)})
+        git("commit", "-qam", f"d is {value}")
+    git("branch", "ten")
+    git("config", "theta.rerere", "true")
+    with running("git", "rebase", "side", term="dumb") as terminal:
+        terminal.until("quit, ? >")
+        terminal.press("take-ours\n")
+        assert terminal.code() == 0
+        assert terminal.text.count("quit, ? >") == 1
+    assert load(MODEL) == {**THEIRS_WINS, "d": 9.0}
+    git("reset", "-q", "--hard", "ten")
+    with running("git", "rebase", "side", term="dumb") as terminal:
+        assert terminal.code() == 0
+        assert "quit, ? >" not in terminal.text
+    assert load(MODEL) == {**THEIRS_WINS, "d": 9.0}
+
+
 def test_unrelated_histories_ask_at_a_terminal(forked: Path, git: Git) -> None:
     git("checkout", "-q", "--orphan", "unrelated")
     save(MODEL, {"a": 7.0, "b": 7.0, "c": 7.0, "d": 0.0})

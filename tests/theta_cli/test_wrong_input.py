@@ -175,7 +175,7 @@ def test_a_file_that_is_no_checkpoint(verb: str, committed: Path, told: Told_) -
 def test_a_detached_head_is_no_obstacle(verb: str, committed: Path, git: Git, told: Told_) -> None:
     git("checkout", "--quiet", "--detach")
     done = told(verb)
-    assert done.refused is (verb in ("resolve", "mergetool", "checkout", "explain", "migrate"))
+    assert done.refused is (verb in ("resolve", "mergetool", "checkout", "explain"))
 
 
 @pytest.mark.parametrize("verb", COMMANDS)

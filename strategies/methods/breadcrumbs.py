@@ -29,13 +29,18 @@ if TYPE_CHECKING:
 def delta(deltas: Sequence[Tensor], options: Options, context: Context) -> Tensor:
     """The weighted sum of changes without outliers and small values."""
     from strategies.election import summed
+
+    return summed(deltas, inner(deltas, context), options)
+
+
+def inner(deltas: Sequence[Tensor], context: Context) -> list[Tensor]:
+    """Each change without its outliers and small values, between the thresholds that :func:`look` found."""
     from strategies.sparsification import without_outliers
 
-    kept = [
+    return [
         without_outliers(change, least, outlier, context.offset)
         for change, (least, outlier) in zip(deltas, context.seen, strict=True)
     ]
-    return summed(deltas, kept, options)
 
 
 def look(options: Options) -> Look:

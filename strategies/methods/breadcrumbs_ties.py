@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from strategies.contract import Context
 from strategies.contract import Options
 from strategies.contract import no_l1_norm
+from strategies.methods.breadcrumbs import inner
 from strategies.methods.breadcrumbs import look
 from strategies.shared_options import DIVISOR
 from strategies.shared_options import ELECT
@@ -26,13 +27,8 @@ if TYPE_CHECKING:
 def delta(deltas: Sequence[Tensor], options: Options, context: Context) -> Tensor:
     """What changes without outliers and small values agree on in sign."""
     from strategies.election import agreed
-    from strategies.sparsification import without_outliers
 
-    kept = [
-        without_outliers(change, least, outlier, context.offset)
-        for change, (least, outlier) in zip(deltas, context.seen, strict=True)
-    ]
-    return agreed(deltas, kept, options)
+    return agreed(deltas, inner(deltas, context), options)
 
 
 STRATEGY = task_vector_strategy(

@@ -58,14 +58,15 @@ def _killed_again_and_again(seed: int, command: list[str], prepare: Callable[[in
 
 
 def _killed(command: list[str], seconds: float) -> None:
-    """Run a command and all that it starts for so long; locks that it leaves are removed, as git says to."""
+    """Run a command and all that it starts for so long; locks that git leaves here or where it pushes are removed."""
     process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(seconds)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    for lock in [*Path(".git").glob("*.lock"), *Path(".git/refs").rglob("*.lock")]:
-        lock.unlink()
+    for repository in (Path(".git"), Path("../bare.git")):
+        for lock in [*repository.glob("*.lock"), *(repository / "refs").rglob("*.lock")]:
+            lock.unlink()
 
 
 def _findings() -> list[str]:

@@ -37,7 +37,7 @@ class Cleaned:
     warning: str | None = None
 
 
-def cleaned(path: str, pieces: Iterable[bytes], clone: Clone) -> Cleaned:
+def cleaned(path: str, pieces: Iterable[bytes | memoryview], clone: Clone) -> Cleaned:
     """The manifest for the bytes piped for ``path``; all values are stored when this returns.
 
     The same bytes always give the same manifest in a clone. A manifest is returned as it is, and so is what

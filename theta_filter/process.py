@@ -82,7 +82,7 @@ class FilterProcess:
     def _clean(self, path: str) -> None:
         from theta_filter.clean import cleaned
 
-        pieces = self.reader.packets()
+        pieces = self.reader.content()
         try:
             result = cleaned(path, pieces, self.clone)
         except Exception as error:
@@ -146,7 +146,7 @@ def _may_wait(request: dict[str, str]) -> bool:
     return request.get("can-delay") == "1" and bool(request.keys() & {"ref", "treeish"})
 
 
-def _drain(pieces: Iterator[bytes]) -> None:
+def _drain(pieces: Iterator[memoryview]) -> None:
     for _ in pieces:
         pass
 

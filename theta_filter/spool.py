@@ -40,17 +40,21 @@ class Spooled:
 
 
 @contextlib.contextmanager
-def spooled(pieces: Iterable[bytes], path: Path, folder: Path) -> Iterator[Spooled]:
+def spooled(pieces: Iterable[bytes | memoryview], path: Path, folder: Path) -> Iterator[Spooled]:
     """The piped ``pieces`` of the file at ``path``; temporary copies go to ``folder``."""
     hasher = blake3()
     with contextlib.ExitStack() as stack:
         twin = _opened(path, stack)
         status = os.fstat(twin) if twin is not None else None
+        room = bytearray()
+        """memory that is used again: to get new pages for each piece takes longer than to compare it"""
         copy: BinaryIO | None = None
         size = 0
         for piece in pieces:
             hasher.update(piece)
-            if copy is None and (twin is None or os.pread(twin, len(piece), size) != piece):
+            if len(room) < len(piece):
+                room = bytearray(len(piece))
+            if copy is None and (twin is None or not _holds(twin, piece, size, room)):
                 copy = stack.enter_context(_temporary(folder))
                 _copy_start(twin, copy, size)
             if copy:
@@ -73,6 +77,11 @@ def _opened(path: Path, stack: contextlib.ExitStack) -> int | None:
         return None
     stack.callback(os.close, fd)
     return fd if stat.S_ISREG(os.fstat(fd).st_mode) else None
+
+
+def _holds(fd: int, piece: bytes | memoryview, offset: int, room: bytearray) -> bool:
+    """Whether the file has this piece at this offset, which is read into the room."""
+    return os.preadv(fd, [memoryview(room)[: len(piece)]], offset) == len(piece) and room.startswith(piece)
 
 
 def _temporary(folder: Path) -> BinaryIO:

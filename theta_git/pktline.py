@@ -12,7 +12,9 @@ from theta_checkpoint.failure import Failure
 
 MAX_PAYLOAD = 65516
 _BATCH = 16 * MAX_PAYLOAD
-"""bytes of content in one system call"""
+"""bytes of content that are handed on at once"""
+_ROOM = 16 * (MAX_PAYLOAD + 4)
+"""bytes that are read at once"""
 
 
 class BadPacket(Failure):
@@ -44,44 +46,68 @@ def joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class PacketReader:
-    """Packets from a file descriptor, read in large pieces."""
+    """Packets from a file descriptor, read in large pieces into memory that is used again and again.
+
+    New memory for every piece would take longer than all that is done with it: the system clears each page first.
+    """
 
     def __init__(self, fd: int) -> None:
         self._fd = widened(fd)
-        self._buffer = b""
-        self._taken = 0
-
-    def packet(self) -> bytes | None:
-        """The next packet's payload; None for a flush packet; raises EOFError at the end of the stream."""
-        head = self._exactly(4)
-        try:
-            length = int(head, 16)
-        except ValueError:
-            raise BadPacket(f"not a packet length: {head!r}") from None
-        if length == 0:
-            return None
-        if not 4 <= length <= MAX_PAYLOAD + 4:
-            raise BadPacket(f"a packet cannot be {length} bytes long")
-        return self._exactly(length - 4)
+        self._room = memoryview(bytearray(_ROOM))
+        self._start = self._end = 0
+        """where in the room lies what was read and not yet taken"""
 
     def packets(self) -> Iterator[bytes]:
-        """Payloads up to the next flush packet."""
-        while (payload := self.packet()) is not None:
-            yield payload
+        """Payloads up to the next flush packet; raises EOFError at the end of the stream."""
+        return map(bytes, self._payloads())
 
     def texts(self) -> list[str]:
         """The lines up to the next flush packet."""
         return [payload.decode("utf-8", "surrogateescape").removesuffix("\n") for payload in self.packets()]
 
-    def _exactly(self, length: int) -> bytes:
-        while len(self._buffer) - self._taken < length:
-            piece = os.read(self._fd, 1 << 20)
-            if not piece:
-                raise EOFError
-            self._buffer = self._buffer[self._taken :] + piece
-            self._taken = 0
-        self._taken += length
-        return self._buffer[self._taken - length : self._taken]
+    def content(self) -> Iterator[memoryview]:
+        """The payloads up to the next flush packet, many in one piece, which holds until the next is asked for."""
+        piece = memoryview(bytearray(_BATCH))
+        size = 0
+        for payload in self._payloads():
+            if size + len(payload) > len(piece):
+                yield piece[:size]
+                size = 0
+            piece[size : size + len(payload)] = payload
+            size += len(payload)
+        if size:
+            yield piece[:size]
+
+    def _payloads(self) -> Iterator[memoryview]:
+        """Payloads up to the next flush packet, in the room."""
+        while length := self._length():
+            yield self._taken(length - 4)
+
+    def _length(self) -> int:
+        """Of the next packet, with the four digits that say it; 0 of a flush packet."""
+        head = bytes(self._taken(4))
+        try:
+            length = int(head, 16)
+        except ValueError:
+            raise BadPacket(f"not a packet length: {head!r}") from None
+        if length and not 4 <= length <= MAX_PAYLOAD + 4:
+            raise BadPacket(f"a packet cannot be {length} bytes long")
+        return length
+
+    def _taken(self, length: int) -> memoryview:
+        while self._end - self._start < length:
+            self._read()
+        self._start += length
+        return self._room[self._start - length : self._start]
+
+    def _read(self) -> None:
+        """Read on behind what is left, which is less than a packet and goes to the front."""
+        left = self._end - self._start
+        self._room[:left] = self._room[self._start : self._end]
+        count = os.readv(self._fd, [self._room[left:]])
+        if not count:
+            raise EOFError
+        self._start, self._end = 0, left + count
 
 
 class PacketWriter:

@@ -174,6 +174,7 @@ def main() -> int:
     if sys.stdin.isatty():
         print("theta: this command is run by git itself, as its filter process", file=sys.stderr)
         return 2
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads would only spin beside our own
     gc.disable()  # next to nothing here lies in cycles; to look for them takes a third of adding 100,000 groups
     process = FilterProcess(PacketReader(0), PacketWriter(1), Clone(Repository()))
     try:

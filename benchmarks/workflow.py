@@ -41,10 +41,16 @@ RANK = 8
 STEPS = ("base", "LoRA", "fine-tune on a branch", "fine-tune on main", "average", "embedding rows removed")
 SERVE = """
 import sys
-from werkzeug.serving import run_simple
 from giftless.app import init_app
+from giftless.storage.local_storage import LocalStorage
+from werkzeug.serving import run_simple
+from werkzeug.wsgi import FileWrapper
+opened = LocalStorage.get
+LocalStorage.get = lambda *place: FileWrapper(opened(*place), 1 << 20)
 run_simple("127.0.0.1", int(sys.argv[1]), init_app(), threaded=True)
 """
+"""giftless, which by itself sends a file line by line: that took it six seconds of its processor for 300 MB"""
+
 AVERAGE = """
 import sys
 import git_theta.scripts.git_theta_merge as merge

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from theta_store.chains import chain
 from theta_store.chains import chunks
 from theta_store.chunks import WORKERS
 from theta_store.objects import ObjectStore
+from theta_store.objects import is_sound
 from theta_store.store import Store
 
 _OID = re.compile(r"[0-9a-f]{64}")
@@ -52,12 +52,3 @@ def _restores(digest: str, store: Store) -> bool:
     except Failure:
         return False
     return True
-
-
-def is_sound(path: Path) -> bool:
-    """Whether the disk gives out what the name says."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == path.name
-    except OSError:
-        return False

@@ -183,6 +183,15 @@ def size_of(oid: str) -> int | None:
     return int(oid[65:]) if len(oid) > 65 else None
 
 
+def is_sound(path: Path) -> bool:
+    """Whether the disk gives out what the name says."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == path.name
+    except OSError:
+        return False
+
+
 def _lines(file: Path) -> list[str]:
     try:
         return [line for line in file.read_text("utf-8", "surrogateescape").splitlines() if line and line[0] != "#"]

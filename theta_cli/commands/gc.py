@@ -13,16 +13,16 @@ from theta_checkpoint.manifest import object_ids
 from theta_checkpoint.printable import counted
 from theta_cli.json_output import add_json_option
 from theta_cli.json_output import print_json
+from theta_cli.pruning import Pruned
+from theta_cli.pruning import pruned
 from theta_git.held import checked_out_blobs
 from theta_git.held import held_blobs
 from theta_git.repository import Repository
 from theta_git.trees import blobs_beginning
 from theta_store.objects import ObjectStore
 from theta_store.objects import hash_of
-from theta_store.remotes.chosen import default_remote
 from theta_store.sweep import GRACE
 from theta_store.sweep import Swept
-from theta_store.sweep import delete
 from theta_store.sweep import sweep
 
 _DAY = 24 * 3600
@@ -37,9 +37,9 @@ def configure(parser: ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--prune-remote-verified", action="store_true",
-        help="also delete here what no worktree uses now, after asking the remote that it has it",
+        help="also delete here what no worktree uses now and the remote has; each object is read back from it first",
     )  # fmt: skip
-    parser.add_argument("--remote", metavar="NAME", help="the remote to ask, instead of the branch's own")
+    parser.add_argument("--remote", metavar="NAME", help="the remote to read back from, instead of the branch's own")
     add_json_option(parser)
 
 
@@ -49,25 +49,23 @@ def run(args: Namespace) -> int:
     objects = ObjectStore(repository.theta_dir / "objects")
     needed = {hash_of(oid) for _, text in held_blobs(repository, ANY_VERSION) for oid in object_ids(text)}
     swept = sweep(objects, needed, time.time(), args.grace * _DAY, dry=args.dry_run)
-    on_remote = _verified(repository, objects, swept.kept, args.remote) if args.prune_remote_verified else set()
-    freed = sum(swept.kept[oid] for oid in on_remote)
-    if not args.dry_run:
-        delete(objects, on_remote)
+    found = Pruned()
+    if args.prune_remote_verified:
+        found = pruned(repository, objects, _unused(repository, swept.kept), args.remote, args.dry_run)
     if args.json:
-        print_json({**_facts(swept), "on_remote": {"objects": len(on_remote), "bytes": freed}})
+        print_json({**_facts(swept), **found.facts()})
     else:
-        _tell(swept, args.dry_run, len(on_remote), freed)
-    return 0
+        _tell(swept, args.dry_run)
+        for line in found.told(args.dry_run):
+            print(line)
+    return 1 if found.is_amiss else 0
 
 
-def _verified(repository: Repository, objects: ObjectStore, kept: Mapping[str, int], name: str | None) -> set[str]:
-    """The kept objects that no worktree, stash or merge in progress uses and that the remote confirms to have."""
+def _unused(repository: Repository, kept: Mapping[str, int]) -> dict[str, int]:
+    """The kept objects that no worktree, stash or merge in progress uses."""
     used = blobs_beginning(repository, checked_out_blobs(repository), ANY_VERSION)
-    candidates = set(kept).difference(hash_of(oid) for _, text in used for oid in object_ids(text))
-    if not candidates:
-        return set()
-    remote = default_remote(repository, objects, name)
-    return {hash_of(oid) for oid in remote.confirmed([f"{name}:{kept[name]}" for name in candidates])}
+    names = set(kept).difference(hash_of(oid) for _, text in used for oid in object_ids(text))
+    return {name: kept[name] for name in names}
 
 
 def _facts(swept: Swept) -> dict[str, object]:
@@ -79,7 +77,7 @@ def _facts(swept: Swept) -> dict[str, object]:
     }
 
 
-def _tell(swept: Swept, dry: bool, count: int, freed: int) -> None:
+def _tell(swept: Swept, dry: bool) -> None:
     would = "would be " if dry else ""
     lines = [
         (swept.kept, "needed, kept"),
@@ -91,8 +89,6 @@ def _tell(swept: Swept, dry: bool, count: int, freed: int) -> None:
     for sizes, what in lines:
         if sizes:
             print(f"{counted(len(sizes), 'object')}, {sum(sizes.values()):,} bytes: {what}")
-    if count:
-        print(f"{counted(count, 'object')}, {freed:,} bytes: {would}deleted here; they are on the remote")
     if swept.leftovers:
         print(f"{counted(len(swept.leftovers), 'unfinished file')}: {would}deleted")
     if not any(sizes for sizes, _ in lines):

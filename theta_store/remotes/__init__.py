@@ -23,6 +23,12 @@ Failures = dict[str, str]
 ABSENT = "the remote does not have it"
 """why an object does not come that no one has sent yet"""
 
+NOT_IT = "what arrived is not what was asked for"
+"""why an object is refused whose SHA-256 is another"""
+
+OURS = "what is there is this clone's own store"
+"""why a remote is no second place for an object"""
+
 
 class RemoteFailed(Failure):
     """The remote as a whole cannot be reached or refuses to serve."""
@@ -40,8 +46,8 @@ class Remote(Protocol):
         """Those objects that the remote is known not to have; asked of the remote, never remembered."""
         ...
 
-    def confirmed(self, oids: Collection[str]) -> set[str]:
-        """Those objects that the remote has, as surely as can be known: what lies in a folder is read and verified."""
+    def read_back(self, oids: Collection[str], progress: Progress) -> Failures:
+        """Read whole objects from the remote and keep nothing; those that are not there as they should be, and why."""
         ...
 
     def send(self, oids: Collection[str], progress: Progress) -> Failures:

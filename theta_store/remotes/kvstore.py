@@ -8,6 +8,7 @@ writes each key whole or not at all.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Collection
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from urllib.parse import unquote
 from urllib.parse import urlsplit
 
 from theta_checkpoint.failure import Failure
@@ -25,6 +27,8 @@ from theta_store.objects import ObjectStore
 from theta_store.objects import hash_of
 from theta_store.objects import size_of
 from theta_store.remotes import ABSENT
+from theta_store.remotes import NOT_IT
+from theta_store.remotes import OURS
 from theta_store.remotes import Failures
 from theta_store.remotes import Progress
 from theta_store.remotes import RemoteFailed
@@ -68,14 +72,11 @@ class KvStoreRemote:
                 lacking.add(oid)
         return lacking
 
-    def confirmed(self, oids: Collection[str]) -> set[str]:
-        """See :class:`theta_store.remotes.Remote`. A bucket is asked for the last byte of each object."""
-        there = set()
-        for oid, result in _answered(self._read if self.url.startswith("file:") else self._last_byte, oids, _AT_ONCE):
-            if not isinstance(result, Exception) and result.state == "value":
-                whole = hashlib.sha256(result.value).hexdigest() == hash_of(oid)
-                there |= {oid} if whole or not self.url.startswith("file:") else set()
-        return there
+    def read_back(self, oids: Collection[str], progress: Progress) -> Failures:
+        """See :class:`theta_store.remotes.Remote`."""
+        if self._is_ours:
+            return dict.fromkeys(oids, OURS)
+        return self._brought(oids, progress, lambda data: None)
 
     def send(self, oids: Collection[str], progress: Progress) -> Failures:
         """See :class:`theta_store.remotes.Remote`."""
@@ -90,23 +91,18 @@ class KvStoreRemote:
 
     def fetch(self, oids: Collection[str], progress: Progress) -> Failures:
         """See :class:`theta_store.remotes.Remote`."""
+        return self._brought(oids, progress, self.objects.write)
+
+    def _brought(self, oids: Collection[str], progress: Progress, take: Callable[[bytes], object]) -> Failures:
+        """Bring objects, and let those that are what they should be be taken; why the others are not."""
         failed: Failures = {}
         for done, (oid, result) in enumerate(_answered(self._read, oids, _AT_ONCE), start=1):
-            if why := self._refusal(oid, result):
+            if why := _refusal(oid, result):
                 failed[oid] = why
+            else:
+                take(result.value)
             progress(done, len(oids))
         return failed
-
-    def _refusal(self, oid: str, result: Any) -> str | None:
-        """Keep what arrived; why not, if it is not the object."""
-        if isinstance(result, Exception):
-            return _first_line(result)
-        if result.state == "missing":
-            return ABSENT
-        if hashlib.sha256(result.value).hexdigest() != hash_of(oid):
-            return "what arrived is not what was asked for"
-        self.objects.write(result.value)
-        return None
 
     @cached_property
     def _store(self) -> Any:
@@ -127,13 +123,13 @@ class KvStoreRemote:
         parts = urlsplit(folder)
         return {"driver": "s3", "bucket": parts.netloc, "path": parts.path[1:], "endpoint": self.endpoint}
 
+    @property
+    def _is_ours(self) -> bool:
+        parts = urlsplit(self.url)
+        return parts.scheme == "file" and os.path.realpath(unquote(parts.path)) == os.path.realpath(self.objects.folder)
+
     def _asked(self, oid: str) -> Any:
         return self._store.read(_key(oid), byte_range=slice(0, 0))
-
-    def _last_byte(self, oid: str) -> Any:
-        """An error where there is less than the object's length."""
-        size = size_of(oid) or 0
-        return self._store.read(_key(oid), byte_range=slice(max(size - 1, 0), size))
 
     def _read(self, oid: str) -> Any:
         """No more than the object's length is asked for, however long is what lies there."""
@@ -151,6 +147,15 @@ def check_url(url: str) -> None:
     if parts.scheme not in SCHEMES or not (parts.netloc or parts.scheme == "file") or parts.query:
         known = ", ".join(f"{scheme}://…" for scheme in SCHEMES)
         raise BadUrl(f"{url!r} is no place for objects; those are {known}")
+
+
+def _refusal(oid: str, result: Any) -> str | None:
+    """Why a result is not the object."""
+    if isinstance(result, Exception):
+        return _first_line(result)
+    if result.state == "missing":
+        return ABSENT
+    return None if hashlib.sha256(result.value).hexdigest() == hash_of(oid) else NOT_IT
 
 
 def _answered(request: Callable[[str], Any], oids: Iterable[str], at_once: int) -> Iterator[tuple[str, Any]]:

@@ -2,8 +2,8 @@
 
 The git-lfs program does the transfers: it knows the endpoint, the credentials, batches, retries and resumes.
 Up, ``git lfs push --object-id`` takes ids on standard input; down, ``git lfs fetch`` takes a commit, so pointers
-to what is wanted are put into one that no one keeps. Either way it is one process for any number of objects.
-Objects pass through git-lfs's own store as hard links, which are taken out again.
+to what is wanted are put into one. Either way it is one process for any number of objects, and it works in a scratch
+repository: what lies in git-lfs's own store, or in one from which git borrows, is neither used nor changed.
 """
 
 from __future__ import annotations
@@ -16,33 +16,39 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from concurrent.futures import Future
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import IO
 
 from theta_git.remotes import names
 from theta_git.repository import Repository
-from theta_git.transient import transient_commit
+from theta_git.scratch import Scratch
+from theta_git.scratch import scratch_repository
 from theta_store import links
-from theta_store.checks import is_sound
 from theta_store.objects import CorruptObject
 from theta_store.objects import ObjectStore
 from theta_store.objects import hash_of
+from theta_store.objects import is_sound
 from theta_store.objects import size_of
 from theta_store.remotes import ABSENT
+from theta_store.remotes import NOT_IT
+from theta_store.remotes import OURS
 from theta_store.remotes import Failures
 from theta_store.remotes import Progress
 from theta_store.remotes import RemoteFailed
-from theta_store.remotes.lfs_batch import absent
 
 _POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {size}\n"
+_LFSCONFIG = ".lfsconfig"
 _AMOUNT = re.compile(rb"\((\d+)/(\d+)\)(?:, ([0-9.]+ \w+))?")
 _PATIENCE = 180
 """seconds without a byte after which git-lfs is stopped"""
@@ -52,6 +58,9 @@ _AT_ONCE = 16
 """objects that are hashed and synced to disk at a time, more of which waits than computes"""
 _ALL_OF_IT = ("-c", "lfs.fetchinclude=", "-c", "lfs.fetchexclude=", "-c", "lfs.fetchrecentalways=false")
 """settings of the user's that would make git-lfs leave some of our objects out"""
+
+_Take = Callable[[Path, str], str | None]
+"""does something with the file that arrived for an object; why not, if it is not the object"""
 
 
 @dataclass(frozen=True)
@@ -71,16 +80,23 @@ class LfsRemote:
     def missing(self, oids: Collection[str]) -> set[str]:
         """See :class:`theta_store.remotes.Remote`."""
         if self._folder is None:
+            from theta_store.remotes.lfs_batch import absent
+
             return absent(self._sized(oids), self._endpoint, self._ssh, self.repository)
         return {oid for oid in oids if not self._is_in_folder(oid)}
 
-    def confirmed(self, oids: Collection[str]) -> set[str]:
+    def read_back(self, oids: Collection[str], progress: Progress) -> Failures:
         """See :class:`theta_store.remotes.Remote`."""
         if self._folder is None:
-            return set(oids) - self.missing(oids)
+            return self._brought(oids, progress, _unsound_arrival)
+        if self._near and os.path.realpath(self._near.folder) == os.path.realpath(self.objects.folder):
+            return dict.fromkeys(oids, OURS)
+        failed: Failures = {}
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            sound = pool.map(self._is_sound_in_folder, oids)
-            return {oid for oid, is_sound in zip(oids, sound, strict=True) if is_sound}
+            for done, (oid, why) in enumerate(zip(oids, pool.map(self._fault_in_folder, oids), strict=True), start=1):
+                failed |= {oid: why} if why else {}
+                progress(done, len(oids))
+        return failed
 
     def send(self, oids: Collection[str], progress: Progress) -> Failures:
         """See :class:`theta_store.remotes.Remote`."""
@@ -88,9 +104,13 @@ class LfsRemote:
         failed = dict.fromkeys(set(oids).difference(here), "it is not here") | self._unsound(here)
         here = [oid for oid in here if oid not in failed]
         if here:
-            with self._lent(here):
+            with self._scratch({}) as scratch:
+                for oid in here:
+                    place = _place_in(scratch.folder, oid)
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    links.join(self.objects.path(oid), place)
                 command = ["lfs", "push", "--object-id", self._reached_as, "--stdin"]
-                complaint = _transferred(self.repository, command, map(hash_of, here), progress)
+                complaint = self._transferred(scratch, command, map(hash_of, here), progress)
             if complaint is not None:
                 failed |= self._lost(here, complaint)
         return failed
@@ -117,7 +137,7 @@ class LfsRemote:
         """See :class:`theta_store.remotes.Remote`."""
         near = {oid for oid in oids if self._adopted_from_near(oid)}
         if len(near) < len(oids):
-            return self._fetched(set(oids) - near, progress)
+            return self._brought(set(oids) - near, progress, self._refusal)
         progress(len(near), len(oids))
         return {}
 
@@ -131,23 +151,24 @@ class LfsRemote:
             return False
         return True
 
-    def _fetched(self, oids: Collection[str], progress: Progress) -> Failures:
+    def _brought(self, oids: Collection[str], progress: Progress, take: _Take) -> Failures:
+        """Let git-lfs bring objects, and take each while others are on their way; why some were not taken."""
         sizes = self._sized(oids)
         files = {hash_of(oid): _POINTER.format(oid=hash_of(oid), size=size).encode() for oid, size in sizes.items()}
         if not files:
             return dict.fromkeys(oids, ABSENT)
-        scratch = self.objects.folder.parent / "tmp"
-        present = {oid for oid in sizes if self._lfs_path(oid).exists()}
-        with transient_commit(self.repository, files, scratch) as commit:
-            command = [*_ALL_OF_IT, "lfs", "fetch", self._reached_as, commit.oid]
-            complaint = _transferred(self.repository, command, (), progress, commit.environment)
-        arrived = [oid for oid in sizes if self._lfs_path(oid).exists()]
-        failed = self._not_arrived(set(oids).difference(arrived), complaint)
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            refused = {oid: why for oid, why in zip(arrived, pool.map(self._refusal, arrived), strict=True) if why}
-        present -= refused.keys()
-        self._take_out(set(arrived) - present)
-        return failed | refused
+        with self._scratch(files) as scratch, ThreadPoolExecutor(_AT_ONCE) as pool:
+            arrivals = _Arrivals({oid: _place_in(scratch.folder, oid) for oid in sizes}, take, pool)
+
+            def told(done: int, of: int) -> None:
+                arrivals.look()
+                progress(done, of)
+
+            command = [*_ALL_OF_IT, "lfs", "fetch", self._reached_as, "HEAD"]
+            complaint = self._transferred(scratch, command, (), told)
+            arrivals.look()
+            refused = arrivals.refused()
+        return self._not_arrived(set(oids).difference(arrivals.taken), complaint) | refused
 
     def _not_arrived(self, oids: Collection[str], complaint: str | None) -> Failures:
         """Why each object did not come: git-lfs tells little of what the server said."""
@@ -159,10 +180,10 @@ class LfsRemote:
             return dict.fromkeys(oids, f"{complaint}; {error}")
         return {oid: ABSENT if oid in absent_ones else complaint for oid in oids}
 
-    def _refusal(self, oid: str) -> str | None:
+    def _refusal(self, place: Path, oid: str) -> str | None:
         """Keep what git-lfs brought; why not, if it is not the object."""
         try:
-            self.objects.adopt(self._lfs_path(oid), oid)
+            self.objects.adopt(place, oid)
         except CorruptObject as error:
             return str(error)
         return None
@@ -180,13 +201,17 @@ class LfsRemote:
     def _is_in_folder(self, oid: str) -> bool:
         return self._place_in_folder(oid).is_file() or (self._near is not None and self._near.has(oid))
 
-    def _is_sound_in_folder(self, oid: str) -> bool:
+    def _fault_in_folder(self, oid: str) -> str | None:
+        """Why an object is not as it should be in the folder of the remote."""
         places = [self._place_in_folder(oid), *([self._near.own_path(oid)] if self._near else [])]
-        return any(is_sound(place) for place in places)
+        there = [place for place in places if place.is_file()]
+        if any(map(is_sound, there)):
+            return None
+        return NOT_IT if there else ABSENT
 
     def _place_in_folder(self, oid: str) -> Path:
         assert self._folder
-        return self._folder / "lfs" / "objects" / oid[:2] / oid[2:4] / hash_of(oid)
+        return _place_in(self._folder, oid)
 
     @cached_property
     def _near(self) -> ObjectStore | None:
@@ -205,16 +230,16 @@ class LfsRemote:
     @property
     def _reached_as(self) -> str:
         """The remote as git-lfs understands it: unlike git, it does not take a path for one."""
-        return Path(self.name).absolute().as_uri() if self._is_path else self.name
+        return self.name if self._is_name or not Path(self.name).is_dir() else Path(self.name).absolute().as_uri()
 
     @cached_property
-    def _is_path(self) -> bool:
-        return self.name not in names(self.repository) and Path(self.name).is_dir()
+    def _is_name(self) -> bool:
+        return self.name in names(self.repository)
 
     @cached_property
     def _endpoint(self) -> str:
         """The URL to which git-lfs goes for this remote."""
-        if self.name not in names(self.repository):
+        if not self._is_name:
             return self.repository.config("lfs.url") or _endpoint_of(self._reached_as)
         found = dict(re.findall(r"^Endpoint(?: \((.+)\))?=(\S+)", self._facts, re.MULTILINE))
         return str(found.get(self.name) or found.get("", ""))
@@ -236,77 +261,83 @@ class LfsRemote:
             )
         return done.stdout.decode(errors="surrogateescape")
 
-    @cached_property
-    def _media(self) -> Path:
-        """Where git-lfs keeps its objects."""
-        found = re.search(r"^LocalMediaDir=(.+)$", self._facts, re.MULTILINE)
-        return Path(found[1]) if found else self.repository.common_dir / "lfs" / "objects"
-
-    def _lfs_path(self, oid: str) -> Path:
-        return self._media / oid[:2] / oid[2:4] / hash_of(oid)
-
     @contextlib.contextmanager
-    def _lent(self, oids: Iterable[str]) -> Iterator[None]:
-        """While open, git-lfs sees these objects as its own."""
-        lent = []
-        try:
-            for oid in oids:
-                place = self._lfs_path(oid)
-                if not place.exists():
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    _lend(self.objects.path(oid), place)
-                    lent.append(oid)
-            yield
-        finally:
-            self._take_out(lent)
+    def _scratch(self, files: Mapping[str, bytes]) -> Iterator[Scratch]:
+        """A repository with these files and a store of git-lfs of its own, for which the remote is the same."""
+        given = self._lfsconfig
+        files = {**files, **({_LFSCONFIG: given} if given else {})}
+        with scratch_repository(self.repository, files, self.objects.folder.parent / "tmp") as scratch:
+            yield scratch
 
-    def _take_out(self, oids: Iterable[str]) -> None:
-        for oid in oids:
-            self._lfs_path(oid).unlink(missing_ok=True)
+    @property
+    def _lfsconfig(self) -> bytes | None:
+        """What the repository itself tells git-lfs of its server, from where git-lfs takes it."""
+        found = re.search(r"^LocalWorkingDir=(.+)$", self._facts, re.MULTILINE)
+        if found and (file := Path(found[1], _LFSCONFIG)).is_file():
+            return file.read_bytes()
+        return self.repository.blob(f":{_LFSCONFIG}") or self.repository.blob(f"HEAD:{_LFSCONFIG}")
+
+    def _transferred(
+        self, scratch: Scratch, command: Sequence[str], lines: Iterable[str], progress: Progress
+    ) -> str | None:
+        """Run git-lfs, tell of its progress; None if it succeeded, else why it did not."""
+        with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:
+            stdin.write("".join(f"{line}\n" for line in lines).encode())
+            stdin.seek(0)
+            with subprocess.Popen(
+                ["git", *command],
+                cwd=self.repository.folder,
+                env={**scratch.environment, "GIT_LFS_FORCE_PROGRESS": "1", "LC_ALL": "C"},
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+            ) as process:
+                assert process.stdout
+                if not _followed(process.stdout, progress):
+                    process.terminate()
+            stderr.seek(0)
+            complaint = "; ".join(dict.fromkeys(stderr.read(_WORDS).decode(errors="replace").strip().splitlines()))
+        if process.returncode == -signal.SIGTERM:
+            return f"git-lfs got nowhere for {_PATIENCE} seconds and was stopped"
+        return (complaint or "git-lfs failed") if process.returncode else None
+
+
+@dataclass
+class _Arrivals:
+    """Objects that git-lfs brings, each taken while others are on their way."""
+
+    places: dict[str, Path]
+    """where those will lie that have not arrived yet"""
+    take: _Take
+    pool: ThreadPoolExecutor
+    taken: dict[str, Future[str | None]] = field(default_factory=dict)
+
+    def look(self) -> None:
+        """Take what has arrived since the last look: git-lfs gives a file its name when it is whole."""
+        for oid in [oid for oid, place in self.places.items() if place.exists()]:
+            self.taken[oid] = self.pool.submit(self.take, self.places.pop(oid), oid)
+
+    def refused(self) -> Failures:
+        """Why some of what arrived was not taken."""
+        answers = ((oid, future.result()) for oid, future in self.taken.items())
+        return {oid: why for oid, why in answers if why}
+
+
+def _unsound_arrival(place: Path, oid: str) -> str | None:
+    """Look at what git-lfs brought and throw it away; why it is not the object."""
+    sound = is_sound(place)
+    place.unlink()
+    return None if sound else NOT_IT
+
+
+def _place_in(folder: Path, oid: str) -> Path:
+    """Where git-lfs keeps an object in a git folder."""
+    return folder / "lfs" / "objects" / oid[:2] / oid[2:4] / hash_of(oid)
 
 
 def _endpoint_of(url: str) -> str:
     """Where git-lfs looks for the server of a URL that nothing is configured for."""
     return f"{url.rstrip('/').removesuffix('.git')}.git/info/lfs" if url.startswith("http") else url
-
-
-def _lend(source: Path, place: Path) -> None:
-    """Whole or not at all: git-lfs takes what lies at ``place`` for what its name says."""
-    partial = place.with_name(f"{place.name}.{os.getpid()}.partial")
-    try:
-        links.join(source, partial)
-        os.rename(partial, place)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _transferred(
-    repository: Repository,
-    command: Sequence[str],
-    lines: Iterable[str],
-    progress: Progress,
-    environment: Mapping[str, str] = os.environ,
-) -> str | None:
-    """Run git-lfs, tell of its progress; None if it succeeded, else why it did not."""
-    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:
-        stdin.write("".join(f"{line}\n" for line in lines).encode())
-        stdin.seek(0)
-        with subprocess.Popen(
-            ["git", *command],
-            cwd=repository.folder,
-            env={**environment, "GIT_LFS_FORCE_PROGRESS": "1", "LC_ALL": "C"},
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-        ) as process:
-            assert process.stdout
-            if not _followed(process.stdout, progress):
-                process.terminate()
-        stderr.seek(0)
-        complaint = "; ".join(dict.fromkeys(stderr.read(_WORDS).decode(errors="replace").strip().splitlines()))
-    if process.returncode == -signal.SIGTERM:
-        return f"git-lfs got nowhere for {_PATIENCE} seconds and was stopped"
-    return (complaint or "git-lfs failed") if process.returncode else None
 
 
 def _followed(stream: IO[bytes], progress: Progress) -> bool:

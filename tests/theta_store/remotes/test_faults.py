@@ -20,6 +20,7 @@ from tests.proxy import proxy_before
 from tests.proxy import saying
 from tests.proxy import truncated
 from tests.proxy import wrong
+from theta_cli.main import run
 from theta_git.repository import Repository
 from theta_store.objects import ObjectStore
 from theta_store.remotes import Remote
@@ -220,7 +221,9 @@ def test_object_storage_that_lies(
     failed = _in(bucket, bucket_proxy, there).fetch(oids, silent)
     assert failed.keys() == set(oids)
     assert not any(map(there.has, oids))
+    assert _in(bucket, bucket_proxy, here).read_back(oids, silent).keys() == set(oids)
     bucket_proxy.behave()
+    assert _in(bucket, bucket_proxy, here).read_back(oids, silent) == {}
     assert _in(bucket, bucket_proxy, there).fetch(oids, silent) == {}
     assert all(there.sound(oid) for oid in oids)
 
@@ -267,3 +270,26 @@ def test_push_and_clone_say_where_what_and_what_next(
     assert (second / "m.safetensors").read_bytes() == content
     assert "0 findings" in git("theta", "fsck")
     assert os.listdir(second / ".git/theta/tmp") == []
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_gc_keeps_here_what_a_lying_server_does_not_give_back(
+    shared: Proxy, first: Path, git: Git, capsys: pytest.CaptureFixture[str], lie: str
+) -> None:
+    save(first / "m.safetensors", a=7.0)
+    git("commit", "--quiet", "-a", "-m", "change")
+    git("push", "--quiet", "origin", "main")
+    objects = ObjectStore(first / ".git/theta/objects")
+    before = sorted(objects.folder.glob("??/*"))
+    shared.spoil(LIES[lie], "GET ")
+    assert run("gc", ["--prune-remote-verified"]) == 1
+    assert "kept, since origin (git-lfs) did not give them back:\n    object " in capsys.readouterr().out
+    assert sorted(objects.folder.glob("??/*")) == before
+    shared.behave()
+    assert run("gc", ["--prune-remote-verified", "--dry-run"]) == 0
+    assert "would be deleted here; origin (git-lfs) gave them back" in capsys.readouterr().out
+    assert sorted(objects.folder.glob("??/*")) == before
+    assert run("gc", ["--prune-remote-verified"]) == 0
+    assert sorted(objects.folder.glob("??/*")) < before
+    git("checkout", "--quiet", "HEAD~")
+    assert (first / "m.safetensors").read_bytes() == save(first / "expected.safetensors")

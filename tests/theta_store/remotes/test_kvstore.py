@@ -8,6 +8,9 @@ import pytest
 
 from theta_store.objects import ObjectStore
 from theta_store.objects import hash_of
+from theta_store.remotes import ABSENT
+from theta_store.remotes import NOT_IT
+from theta_store.remotes import OURS
 from theta_store.remotes.kvstore import BadUrl
 from theta_store.remotes.kvstore import KvStoreRemote
 from theta_store.remotes.kvstore import check_url
@@ -80,15 +83,22 @@ def test_places_that_are_no_object_storage(url: str) -> None:
         check_url(url)
 
 
-def test_only_what_lies_there_whole_is_confirmed(here: ObjectStore, bucket: Path) -> None:
+def test_only_what_lies_there_whole_comes_back(here: ObjectStore, bucket: Path) -> None:
     oids = [here.write(b"value %d" % number) for number in range(4)]
     remote(here, bucket).send(oids, silent)
-    good, flipped, cut, gone = oids
+    _, flipped, cut, gone = oids
     places = {oid: bucket / oid[:2] / hash_of(oid) for oid in oids}
     places[flipped].write_bytes(b"volue 1")
     places[cut].write_bytes(b"value")
     places[gone].unlink()
-    assert remote(here, bucket).confirmed(oids) == {good}
+    failures = remote(here, bucket).read_back(oids, silent)
+    assert failures.keys() == {flipped, cut, gone}
+    assert (failures[flipped], failures[gone]) == (NOT_IT, ABSENT)
+
+
+def test_what_is_here_is_no_copy_of_itself(here: ObjectStore) -> None:
+    oid = here.write(b"value")
+    assert KvStoreRemote(here, "store", here.folder.as_uri()).read_back([oid], silent) == {oid: OURS}
 
 
 def test_what_is_damaged_here_is_not_sent(here: ObjectStore, bucket: Path) -> None:

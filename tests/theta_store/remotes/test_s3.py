@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from theta_store.objects import ObjectStore
+from theta_store.remotes import ABSENT
 from theta_store.remotes.kvstore import KvStoreRemote
 
 
@@ -21,4 +22,4 @@ def test_objects_go_to_a_bucket_and_come_back(moto: int, bucket: str, tmp_path: 
     )
     assert fetched == {gone: "the remote does not have it"}
     assert all(map(there.has, oids))
-    assert remote.confirmed([*oids, gone]) == oids
+    assert remote.read_back([*oids, gone], lambda done, total: None) == {gone: ABSENT}

@@ -168,14 +168,14 @@ class LfsRemote:
             complaint = self._transferred(scratch, command, (), told)
             arrivals.look()
             refused = arrivals.refused()
-        return self._not_arrived(set(oids).difference(arrivals.taken), complaint) | refused
+        return self._not_arrived(oids, set(oids).difference(arrivals.taken), complaint) | refused
 
-    def _not_arrived(self, oids: Collection[str], complaint: str | None) -> Failures:
-        """Why each object did not come: git-lfs tells little of what the server said."""
+    def _not_arrived(self, asked: Collection[str], oids: Collection[str], complaint: str | None) -> Failures:
+        """Why some of what was asked for did not come: git-lfs tells little of what the server said."""
         if not oids or complaint is None:
             return dict.fromkeys(oids, ABSENT)
         try:
-            absent_ones = self.missing(oids)
+            absent_ones = self.missing(asked)  # not of these alone: giftless refuses who asks only for what it has not
         except RemoteFailed as error:
             return dict.fromkeys(oids, f"{complaint}; {error}")
         return {oid: ABSENT if oid in absent_ones else complaint for oid in oids}

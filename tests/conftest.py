@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings
 
 from theta_cli import drivers
 from theta_cli import installation
@@ -16,6 +18,11 @@ from theta_git.configuration import Scope
 from theta_git.repository import Repository
 
 Git = Callable[..., str]
+
+_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+settings.register_profile("random", _PATIENT)
+settings.register_profile("fixed", _PATIENT, derandomize=True, database=None)
+settings.load_profile("fixed")  # pytest --hypothesis-profile=random looks for examples that nobody has tried
 
 
 @pytest.fixture(autouse=True)

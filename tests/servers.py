@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -20,12 +19,15 @@ import pytest
 
 Git = Callable[..., str]
 
-_GIFTLESS = """
+_SERVING = """
 import sys
-from werkzeug.serving import run_simple
-from giftless.app import init_app
-run_simple("127.0.0.1", int(sys.argv[1]), init_app(), threaded=True)
+from werkzeug.serving import make_server
+make_server("127.0.0.1", 0, {}, threaded=True, fd=int(sys.argv[1])).serve_forever()
 """
+_GIFTLESS = "from giftless.app import init_app" + _SERVING.format("init_app()")
+_MOTO = "from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app" + _SERVING.format(
+    "DomainDispatcherApplication(create_backend_app)"
+)
 _ANYONE = """
 AUTH_PROVIDERS: ["giftless.auth.allow_anon:read_write"]
 """
@@ -38,7 +40,7 @@ def giftless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Pa
     if not find_spec("giftless"):
         pytest.skip("giftless is not installed")
     folder = tmp_path_factory.mktemp("giftless")
-    with _serving("-c", _GIFTLESS, folder=folder) as port:
+    with _serving(_GIFTLESS, folder) as port:
         yield port, folder / "lfs-storage"
 
 
@@ -47,7 +49,7 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of an S3 server."""
     if not find_spec("moto") or not find_spec("flask"):
         pytest.skip("moto[server] is not installed")
-    with _serving("-m", "moto.server", "-H", "127.0.0.1", "-p", folder=tmp_path_factory.mktemp("moto")) as port:
+    with _serving(_MOTO, tmp_path_factory.mktemp("moto")) as port:
         yield port
 
 
@@ -78,33 +80,22 @@ def server(giftless: tuple[int, Path], organisation: str, bare: Path, git: Git) 
 
 
 @contextlib.contextmanager
-def _serving(*command: str, folder: Path) -> Iterator[int]:
-    """The port of a server, started with it as the last argument, that answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-W", "ignore", *command, str(port)],
-        cwd=folder,
-        env={**os.environ, "GIFTLESS_CONFIG_STR": _ANYONE},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+def _serving(program: str, folder: Path) -> Iterator[int]:
+    """The port on which a server listens from the start, so that no one else can take it; who asks early waits."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        server = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", program, str(listening.fileno())],
+            cwd=folder,
+            env={**os.environ, "GIFTLESS_CONFIG_STR": _ANYONE},
+            pass_fds=[listening.fileno()],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
     try:
-        _wait(server, f"http://127.0.0.1:{port}/")
+        with contextlib.suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/").close()
         yield port
     finally:
         server.kill()
         server.wait()
-
-
-def _wait(server: subprocess.Popen[bytes], url: str) -> None:
-    while server.poll() is None:
-        try:
-            urllib.request.urlopen(url).close()
-            return
-        except urllib.error.HTTPError:
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise RuntimeError(f"{server.args!r} ended with {server.returncode}")

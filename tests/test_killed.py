@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import random
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -22,6 +20,7 @@ from tests.clones import CloneOf
 from tests.clones import bare as bare
 from tests.clones import clone as clone
 from tests.clones import first as first
+from tests.killing import killed
 from theta_cli.main import run
 
 Git = Callable[..., str]
@@ -46,27 +45,20 @@ def _killed_again_and_again(seed: int, command: list[str], prepare: Callable[[in
     """Kill the command at random moments; each time nothing is found but what is ``allowed``. Then let it finish."""
     prepare(0)
     begun = time.monotonic()
-    subprocess.run(command, check=True, capture_output=True)
+    _succeeds(command)
     whole = time.monotonic() - begun
     moments = random.Random(seed)
     for number in range(1, MOMENTS + 1):
         prepare(number)
-        _killed(command, moments.uniform(0, whole))
+        killed(command, moments.uniform(0, whole), Path(".git"), Path("../bare.git"))
         assert set(_findings()) <= set(allowed)
-    subprocess.run(command, check=True, capture_output=True)
+    _succeeds(command)
     assert set(_findings()) <= set(allowed)
 
 
-def _killed(command: list[str], seconds: float) -> None:
-    """Run a command and all that it starts for so long; locks that git leaves here or where it pushes are removed."""
-    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    time.sleep(seconds)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    for repository in (Path(".git"), Path("../bare.git")):
-        for lock in [*repository.glob("*.lock"), *(repository / "refs").rglob("*.lock")]:
-            lock.unlink()
+def _succeeds(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def _findings() -> list[str]:
@@ -182,7 +174,7 @@ def test_repack_everything(committed: Path, git: Git, seed: int, monkeypatch: py
 
     def copy(number: int) -> None:
         if number:
-            subprocess.run(["git", "theta", "repack", "--everything"], capture_output=True, check=True)
+            _succeeds(["git", "theta", "repack", "--everything"])
             assert len(git("for-each-ref", "refs/original").splitlines()) == 1
             assert git("status", "--porcelain") == ""
             for age, content in enumerate(reversed(versions)):
@@ -205,7 +197,7 @@ def test_migrate(empty_repo: Path, git: Git, seed: int, scope: str, monkeypatch:
 
     def copy(number: int) -> None:
         if number > 1:
-            subprocess.run(command, check=True, capture_output=True)
+            _succeeds(command)
             assert git("show", "HEAD:m.safetensors").startswith("theta 1\n")
             assert _checked_out(git) == content
             assert git("status", "--porcelain") == ""

@@ -11,8 +11,8 @@ from theta_checkpoint.layout import element_count
 MAX_CHUNK = 16 << 20
 """raw bytes in one object, at most: what bounds the memory of every reader and writer"""
 
-WORKERS = os.cpu_count() or 1
-"""threads that read, hash, encode and decode; each holds about one chunk and its encoding"""
+WORKERS = min(4, os.cpu_count() or 1)
+"""threads that read, hash, encode and decode; each holds some chunks, and more of them would only wait for git's pipe"""
 
 
 def chunk_length(dtype: str, shape: tuple[int, ...]) -> int:

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -58,9 +57,7 @@ every_case = pytest.mark.parametrize(
     CASES,
     ids=[" ".join([s.name, *(f"{k}={v}" for k, v in o.items())]) for s, o in CASES],
 )
-some_examples = settings(
-    max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+some_examples = settings(max_examples=12)
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from strategies import selection
@@ -55,7 +54,6 @@ def test_many_values_give_what_sorting_gives(kind: str, share: float, monkeypatc
     assert order_statistic(torch.from_numpy(values), index) == np.sort(values)[index]
 
 
-@settings(deadline=None)
 @given(st.integers(0, 999), st.integers(1, 1000), st.floats(0, 1))
 def test_slices_are_trimmed_as_the_whole_is(seed: int, length: int, share: float) -> None:
     change = torch.from_numpy(np.random.default_rng(seed).integers(-5, 6, 1000).astype(np.float32))

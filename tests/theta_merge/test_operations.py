@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Git
+from tests.killing import killed
 from tests.theta_merge.conftest import BASE
 from tests.theta_merge.conftest import MODEL
 from tests.theta_merge.conftest import OURS
@@ -383,21 +381,17 @@ def test_a_criss_cross_never_asks_about_merge_bases(forked: Path, git: Git) -> N
     assert load(MODEL)["d"] == 9.0
 
 
-def test_killed_at_any_point_a_merge_can_be_aborted(forked: Path, git: Git, run: Run) -> None:
+def test_killed_at_any_point_a_merge_can_be_aborted(forked: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
     """However far it came, what was there before is there again, and the merge can be done then."""
-    environment = {**os.environ, "GIT_THETA_STRATEGY": "average"}
-    for wait in (0.02, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2):
-        with subprocess.Popen(["git", "merge", "--no-edit", "side"], env=environment, start_new_session=True) as merge:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                merge.wait(wait)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(merge.pid, signal.SIGKILL)
-        (forked / ".git/index.lock").unlink(missing_ok=True)
+    monkeypatch.setenv("GIT_THETA_STRATEGY", "average")
+    for seconds in (0.02, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2):
+        killed(["git", "merge", "--no-edit", "side"], seconds, forked / ".git")
         if (forked / ".git/MERGE_HEAD").exists():
             git("merge", "--abort")
         git("reset", "-q", "--hard", "main@{0}" if git("log", "-1", "--format=%s") == "ours\n" else "HEAD~1")
         assert load(MODEL) == OURS
         assert clean(git)
+    monkeypatch.delenv("GIT_THETA_STRATEGY")
     git("merge", "--no-edit", "-X", "theirs", "side")
     assert load(MODEL) == THEIRS_WINS
 

@@ -83,7 +83,7 @@ def test_files_with_damaged_bytes(name: str) -> None:
         assert keeps_its_promises(layout_of(BytesSource(bytes(data))), len(data))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(some.sampled_from([b"", b"PK\3\4", SMALL["pytorch-legacy"][:100], b"\x10\0\0\0\0\0\0\0{"]), some.binary())
 def test_any_bytes(head: bytes, rest: bytes) -> None:
     assert keeps_its_promises(layout_of(BytesSource(head + rest)), len(head + rest))

@@ -6,7 +6,6 @@ from importlib.metadata import EntryPoint
 import numpy
 import pytest
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from theta_store import encodings
@@ -61,7 +60,6 @@ def objects() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", encodings.MODULES)
-@settings(deadline=None)
 @given(flips=st.lists(st.tuples(st.integers(0, 400), st.integers(1, 255)), min_size=1, max_size=4))
 def test_a_damaged_object_is_refused_or_gives_other_bytes_but_nothing_worse(
     name: str, flips: list[tuple[int, int]]

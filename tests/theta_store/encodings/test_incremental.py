@@ -21,7 +21,7 @@ BOTH = pytest.mark.parametrize("encoding", [delta, sparse], ids=lambda module: m
 
 @BOTH
 @pytest.mark.parametrize("dtype", DTYPES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(elements=st.integers(0, 40), base_elements=st.integers(0, 40), data=st.data())
 def test_any_bytes_come_back_from_any_base(
     encoding: ModuleType, dtype: str, elements: int, base_elements: int, data: st.DataObject

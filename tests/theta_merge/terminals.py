@@ -18,7 +18,7 @@ from typing import Any
 
 import pyte
 
-PATIENCE = 60.0
+PATIENCE = 300.0
 """seconds to wait for what must come"""
 
 

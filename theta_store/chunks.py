@@ -12,7 +12,7 @@ MAX_CHUNK = 16 << 20
 """raw bytes in one object, at most: what bounds the memory of every reader and writer"""
 
 WORKERS = min(4, os.cpu_count() or 1)
-"""threads that read, hash, encode and decode; each holds some chunks, and more of them would only wait for git's pipe"""
+"""threads that read, hash, encode and decode; each holds some chunks, and more would only wait for git's pipe"""
 
 
 def chunk_length(dtype: str, shape: tuple[int, ...]) -> int:

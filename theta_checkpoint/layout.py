@@ -40,6 +40,7 @@ class FileSource:
     def read(self, offset: int, length: int) -> bytes:
         """See :meth:`Source.read`."""
         pieces = []
+        length = min(length, self.size - offset)
         while length > 0 and (piece := os.pread(self.fd, min(length, 1 << 30), offset)):
             pieces.append(piece)
             offset += len(piece)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -21,10 +22,11 @@ from theta_store.sketches import Sketch
 if TYPE_CHECKING:
     from theta_checkpoint.layout import Source
     from theta_store.checkpoint import Checkpoint
+    from theta_store.registry import Registry
     from theta_store.store import Store
 
 ABSENT = "/dev/null"
-_PIECE = 1 << 20
+_PIECE = 4 << 20
 _HEAD = 16
 """bytes that tell a manifest from a checkpoint"""
 
@@ -130,7 +132,7 @@ def from_working_file(path: Path, theta_dir: Path) -> Side:
     from theta_store.store import Store
 
     store = Store.at(theta_dir)
-    known = store.registry.manifest(file_digest(path))
+    known = store.registry.manifest(_digest(path, store.registry))
     if known:
         return from_manifest(parse(known), theta_dir)
     try:
@@ -139,15 +141,19 @@ def from_working_file(path: Path, theta_dir: Path) -> Side:
         return from_file(path)
 
 
-def file_digest(path: Path) -> str:
-    """BLAKE3 of a file's bytes, hexadecimal."""
+def _digest(path: Path, registry: Registry) -> str:
+    """BLAKE3 of a file's bytes, hexadecimal: as it was found by who read the file last, most often the filter."""
     from blake3 import blake3
 
-    hasher = blake3(max_threads=blake3.AUTO)
+    from theta_store.seen import state
+
     with path.open("rb", buffering=0) as file:
+        if digest := registry.content(state(os.fstat(file.fileno()))):
+            return digest
+        hasher = blake3(max_threads=blake3.AUTO)
         while piece := file.read(_PIECE):
             hasher.update(piece)
-    return hasher.hexdigest()
+        return hasher.hexdigest()
 
 
 def _captured(path: Path, store: Store) -> Manifest:

@@ -51,9 +51,10 @@ def cleaned(path: str, pieces: Iterable[bytes | memoryview], clone: Clone) -> Cl
             clone.store.objects.keep(object_ids(text))
             return Cleaned(text)
         known = clone.store.registry.manifest(spool.digest)
-        if known and _is_kept(known, clone):
-            return Cleaned(known)
-        return _captured(path, spool, clone, warning)
+        result = Cleaned(known) if known and _is_kept(known, clone) else _captured(path, spool, clone, warning)
+        if spool.state and clone.store.registry.content(spool.state) != spool.digest:
+            clone.store.registry.remember(seen=[(spool.state, spool.digest)])
+        return result
 
 
 def _given_manifest(spool: Spooled) -> tuple[bytes | None, str | None]:

@@ -1,4 +1,4 @@
-"""What this clone already knows: manifests by file digest or root, recipes and sketches by group digest.
+"""What this clone already knows: manifests by file digest or root, recipes and sketches by group digest, file digests.
 
 Only a cache, in one SQLite file under ``.git/theta``: whatever is wrong with it (locked, damaged, read-only),
 the answer is "not known" and the work is done again. Each row bears a checksum, since SQLite itself has none: a flipped
@@ -23,9 +23,10 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS files (digest BLOB PRIMARY KEY, manifest BLOB NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS recipes (digest BLOB PRIMARY KEY, recipe BLOB NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS sketches (digest BLOB PRIMARY KEY, sketch BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS seen (digest BLOB PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS kin (kind BLOB NOT NULL, digest BLOB NOT NULL, UNIQUE (kind, digest))",
 )
-_COLUMNS = {"files": "manifest", "recipes": "recipe", "sketches": "sketch"}
+_COLUMNS = {"files": "manifest", "recipes": "recipe", "sketches": "sketch", "seen": "content"}
 _BATCH = 500
 _DAMAGED = (sqlite3.DatabaseError, UnicodeDecodeError)
 """what a damaged file makes SQLite raise, and Python, which takes its messages for UTF-8"""
@@ -43,6 +44,11 @@ class Registry:
         """The manifest of a file whose bytes have this BLAKE3 digest, or the manifest of this root."""
         found = self._found("files", [digest])
         return zlib.decompress(found[digest]) if found else None
+
+    def content(self, state: str) -> str | None:
+        """The BLAKE3 digest of the bytes that a file in this state had, see :func:`theta_store.seen.state`."""
+        found = self._found("seen", [state])
+        return found[state].hex() if found else None
 
     def recipes(self, digests: Sequence[str]) -> dict[str, Recipe]:
         """The recipes known for these group digests."""
@@ -87,17 +93,23 @@ class Registry:
         recipes: Iterable[Recipe] = (),
         sketches: Iterable[tuple[str, bytes]] = (),
         kin: Iterable[tuple[bytes, str]] = (),
+        seen: Iterable[tuple[str, str]] = (),
     ) -> None:
-        """Add what was learnt: manifests by file digest or root, recipes, sketch rows by group digest, kin by kind."""
+        """Add what was learnt.
+
+        Manifests by file digest or root, recipes, sketch rows by group digest, kin by kind, file digests by state.
+        """
         files = [_sealed(digest, zlib.compress(text, 1)) for digest, text in manifests]
         texts = [_sealed(recipe.digest, _text(recipe).encode()) for recipe in recipes]
         rows = [_sealed(digest, row) for digest, row in sketches]
+        contents = [_sealed(state, bytes.fromhex(digest)) for state, digest in seen]
         pairs = [(kind, bytes.fromhex(digest)) for kind, digest in kin]
 
         def insert(database: sqlite3.Connection) -> None:
             database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?)", files)
             database.executemany("INSERT OR REPLACE INTO recipes VALUES (?, ?)", texts)
             database.executemany("INSERT OR REPLACE INTO sketches VALUES (?, ?)", rows)
+            database.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", contents)
             database.executemany("INSERT OR IGNORE INTO kin VALUES (?, ?)", pairs)
 
         self._attempted(insert, None)

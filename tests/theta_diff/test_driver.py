@@ -74,6 +74,24 @@ def test_the_working_tree_and_the_index(model: Weights, git: Git) -> None:
     assert "NaN: 0 -> 1" in git("diff", "--cached")
 
 
+def test_a_large_file_written_to_again_is_read_again_whatever_time_it_is_given(repo: Path, git: Git) -> None:
+    model = {"embedding.weight": numpy.ones((4200, 1024), numpy.float32)}
+    save(model)
+    commit(git)
+    model["embedding.weight"][0, 0] = 2
+    save(model)
+    first = git("diff")
+    assert "~ embedding.weight  F32[4200,1024]" in first
+    assert git("diff") == first
+    path = repo / "model.safetensors"
+    status = path.stat()
+    with path.open("r+b") as file:
+        file.seek(-4, os.SEEK_END)
+        file.write(numpy.float32(numpy.nan).tobytes())
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert "NaN: 0 -> 1" in git("diff")
+
+
 def test_groups_added_removed_and_renamed(model: Weights, git: Git) -> None:
     model["classifier.weight"] = model.pop("head.weight")
     del model["layer.3.output.weight"]

@@ -127,18 +127,20 @@ def test_a_file_that_changes_while_it_is_read_is_not_added(repo: Path) -> None:
     path.write_bytes(os.urandom(300_000))
     first = path.read_bytes()
 
-    def pieces_with_a_write_after_the_first() -> Iterator[bytes]:
-        yield first[:200_000]
+    def pieces_with_a_write_after_the_second() -> Iterator[bytes]:
+        yield first[:100_000]
+        yield first[100_000:200_000]
         path.write_bytes(os.urandom(1000))
         yield first[200_000:]
 
     with pytest.raises(FileChanged, match="add it again"):
-        cleaned("model.pt", pieces_with_a_write_after_the_first(), Clone(Repository()))
+        cleaned("model.pt", pieces_with_a_write_after_the_second(), Clone(Repository()))
 
 
-def test_bytes_that_differ_from_the_working_tree_are_what_is_stored(repo: Path, git: Git) -> None:
-    (repo / "model.pt").write_bytes(b"a" * 100_000 + b"tail")
-    staged = b"a" * 100_000 + b"another tail"
+@pytest.mark.parametrize("length", [10, 100_000, 3_000_000])
+def test_bytes_that_differ_from_the_working_tree_are_what_is_stored(repo: Path, git: Git, length: int) -> None:
+    (repo / "model.pt").write_bytes(b"a" * length + b"tail")
+    staged = b"a" * length + b"another tail"
     (repo / "other").write_bytes(staged)
     blob = git("hash-object", "-w", "--path=model.pt", "other").strip()
     git("update-index", "--add", "--cacheinfo", f"100644,{blob},model.pt")

@@ -15,8 +15,10 @@ RECIPE = Recipe(DIGEST, "dense", ("cd" * 32, "ef" * 32))
 
 def test_what_was_remembered_is_known_to_the_next_process(tmp_path: Path) -> None:
     path = tmp_path / "known.sqlite"
-    Registry(path).remember([(DIGEST, b"theta 1\n")], [RECIPE], [(DIGEST, b"row")])
+    Registry(path).remember([(DIGEST, b"theta 1\n")], [RECIPE], [(DIGEST, b"row")], seen=[("12" * 32, DIGEST)])
     registry = Registry(path)
+    assert registry.content("12" * 32) == DIGEST
+    assert registry.content("34" * 32) is None
     assert registry.manifest(DIGEST) == b"theta 1\n"
     assert registry.recipes([DIGEST, "00" * 32]) == {DIGEST: RECIPE}
     assert registry.sketches([DIGEST]) == {DIGEST: b"row"}
@@ -40,7 +42,9 @@ def test_a_damaged_registry_knows_nothing_and_is_replaced(tmp_path: Path) -> Non
 
 def test_after_any_flipped_bit_what_is_known_is_true_and_the_damage_is_told(tmp_path: Path) -> None:
     path = tmp_path / "known.sqlite"
-    Registry(path).remember([(DIGEST, b"theta 1\n")], [RECIPE], [(DIGEST, b"row")], [(b"kind", DIGEST)])
+    Registry(path).remember(
+        [(DIGEST, b"theta 1\n")], [RECIPE], [(DIGEST, b"row")], [(b"kind", DIGEST)], [(DIGEST, DIGEST)]
+    )
     assert Registry(path).damage() is None
     sound = path.read_bytes()
     told = 0
@@ -52,6 +56,7 @@ def test_after_any_flipped_bit_what_is_known_is_true_and_the_damage_is_told(tmp_
         registry = Registry(path)
         known = (registry.manifest(DIGEST), registry.recipes([DIGEST]), registry.sketches([DIGEST]))
         assert all(isinstance(digest, str) for digest in registry.kin([b"kind"], 8).get(b"kind", []))
+        assert registry.content(DIGEST) in (None, DIGEST)
         assert known[0] in (None, b"theta 1\n")
         assert known[1] in ({}, {DIGEST: RECIPE})
         assert known[2] in ({}, {DIGEST: b"row"})
@@ -59,17 +64,20 @@ def test_after_any_flipped_bit_what_is_known_is_true_and_the_damage_is_told(tmp_
     assert told
 
 
-@pytest.mark.parametrize(("table", "column"), [("files", "manifest"), ("recipes", "recipe"), ("sketches", "sketch")])
+@pytest.mark.parametrize(
+    ("table", "column"), [("files", "manifest"), ("recipes", "recipe"), ("sketches", "sketch"), ("seen", "content")]
+)
 def test_a_damaged_row_is_not_known_and_told(tmp_path: Path, table: str, column: str) -> None:
     path = tmp_path / "known.sqlite"
     registry = Registry(path)
-    registry.remember([(DIGEST, b"theta 1\n")], [RECIPE], [(DIGEST, b"row")])
+    registry.remember([(DIGEST, b"theta 1\n")], [RECIPE], [(DIGEST, b"row")], seen=[(DIGEST, DIGEST)])
     with closing(sqlite3.connect(path)) as database, database:
         ((row,),) = database.execute(f"SELECT {column} FROM {table}").fetchall()
         flipped = row[:-1] + bytes([row[-1] ^ 1])
         database.execute(f"UPDATE {table} SET {column} = ?", (flipped,))
     assert registry.damage() == f"1 of its {table} are damaged"
     assert not {"files": registry.manifest(DIGEST), "recipes": registry.recipes([DIGEST])}.get(table)
+    assert not (table == "seen" and registry.content(DIGEST))
     assert not (table == "sketches" and registry.sketches([DIGEST]))
 
 

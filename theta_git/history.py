@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from theta_checkpoint.failure import Failure
+from theta_git.path_text import git_path
 from theta_git.repository import GitFailed
 from theta_git.repository import Repository
 
@@ -48,10 +49,12 @@ class Rules:
 def check_clean(repository: Repository) -> None:
     """Raise :class:`NotClean` unless everything is committed.
 
-    What a killed rewriting left behind the refs follows them first.
+    What a killed rewriting left behind the refs follows them first, but for what was changed since.
     """
-    if _mark(repository).exists():
-        _follow(repository)
+    mark = _mark(repository)
+    if mark.exists():
+        _follow(repository, mark.read_text())
+        mark.write_text(_tree(repository))
     if repository.output("status", "--porcelain", "--untracked-files=no"):
         raise NotClean("there are changes that are not committed; commit or stash them first")
     if repository.output("ls-files", "--others", "--", ATTRIBUTES):
@@ -64,12 +67,13 @@ def followed(repository: Repository) -> Iterator[None]:
 
     Everything must have been committed before, see :func:`check_clean`.
     """
+    before = _tree(repository)
     mark = _mark(repository)
     mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.touch()
+    mark.write_text(before)
     try:
         yield
-        _follow(repository)
+        _follow(repository, before)
     finally:
         mark.unlink()
 
@@ -132,16 +136,41 @@ def _back_up(repository: Repository) -> None:
     repository.output("update-ref", "--stdin", stdin=lines.encode("utf-8", "surrogateescape"))
 
 
-def _follow(repository: Repository) -> None:
-    """Let the index and the attributes file be what HEAD says."""
+def _follow(repository: Repository, before: str) -> None:
+    """Let the index and the attributes file be what HEAD says, where they still are what the tree ``before`` says.
+
+    Without a tree no ref has changed yet. Raises :class:`NotClean` where the index is neither.
+    """
+    if not before:
+        return
     top = Repository(repository.top)
-    top.output("reset", "--quiet")
-    if top.blob(f"HEAD:{ATTRIBUTES}") is not None:
+    staged, moved = _differing(top, "--cached", before), _differing(top, before, "HEAD")
+    if clashes := sorted(staged & moved & _differing(top, "--cached", "HEAD")):
+        raise NotClean(
+            f"{git_path(clashes[0])} was staged after a rewriting that was killed; to keep that, type: git commit, "
+            "and then the same command again"
+        )
+    new_file = (top.folder / ATTRIBUTES).exists() and top.blob(f"{before}:{ATTRIBUTES}") is None
+    keeps_file = new_file or _differing(top, before, "--", ATTRIBUTES)
+    top.output("read-tree", "-m", before, "HEAD")
+    if not keeps_file and top.blob(f"HEAD:{ATTRIBUTES}") is not None:
         top.output("checkout", "HEAD", "--", ATTRIBUTES)
 
 
+def _differing(top: Repository, *arguments: str) -> set[str]:
+    """The paths in which two trees, or a tree and what is here, differ."""
+    listed = top.output("diff", "--name-only", "--no-renames", "--no-ext-diff", "-z", *arguments)
+    return set(os.fsdecode(listed).split("\0")) - {""}
+
+
+def _tree(repository: Repository) -> str:
+    """The tree of HEAD, an empty one where there is no commit yet."""
+    found = repository.finished("rev-parse", "--verify", "--quiet", "HEAD^{tree}").stdout.decode().strip()
+    return found or repository.line("mktree")
+
+
 def _mark(repository: Repository) -> Path:
-    """A file that is there from before the refs change until all has followed."""
+    """A file with the tree of HEAD, there from before the refs change until all has followed."""
     return repository.git_dir / "theta" / "rewriting"
 
 

@@ -12,6 +12,7 @@ from tests.clones import save
 from theta_cli.conversion import attributes_text
 from theta_cli.main import run
 from theta_cli.migration import NothingMatches
+from theta_git import history
 from theta_git.history import NotClean
 
 Git = Callable[..., str]
@@ -141,6 +142,69 @@ def test_uncommitted_changes_stop_it(plain: Path, git: Git) -> None:
     for options in ([], ["--everything"]):
         with pytest.raises(NotClean, match="commit or stash"):
             run("migrate", [*options, "*.safetensors"])
+
+
+@pytest.fixture
+def killed(plain: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository in which the refs were rewritten and nothing has followed: a kill between two steps."""
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(history, "_follow", kill)
+        patched.setattr(Path, "unlink", kill)
+        with pytest.raises(Killed):
+            run("migrate", ["*.safetensors"])
+    assert _blob(git, "HEAD:m.safetensors").startswith("theta 1\n")
+    assert not git("ls-files", ".gitattributes")
+    return plain
+
+
+def test_what_is_staged_after_a_kill_is_still_staged(killed: Path, git: Git) -> None:
+    (killed / "read me").write_text("good day\n")
+    (killed / "new").write_text("new\n")
+    git("add", "read me", "new")
+    with pytest.raises(NotClean, match="commit or stash"):
+        run("migrate", ["*.safetensors"])
+    assert git("diff", "--cached", "--name-only") == "new\nread me\n"
+    assert git("show", ":read me") == "good day\n"
+    git("commit", "--quiet", "-m", "more")
+    assert run("migrate", ["*.safetensors"]) == 0
+    assert git("status", "--porcelain") == ""
+    assert git("show", "HEAD:read me") == "good day\n"
+    assert _blob(git, "HEAD:m.safetensors").startswith("theta 1\n")
+
+
+def test_a_checkpoint_that_is_staged_after_a_kill_stops_it(killed: Path, git: Git) -> None:
+    content = save(killed / "m.safetensors", a=42.0)
+    git("add", "m.safetensors")
+    staged = git("rev-parse", ":m.safetensors")
+    with pytest.raises(NotClean, match=r"m\.safetensors was staged after .* git commit, and then the same command"):
+        run("migrate", ["*.safetensors"])
+    assert git("rev-parse", ":m.safetensors") == staged
+    git("commit", "--quiet", "-m", "better")
+    assert run("migrate", ["*.safetensors"]) == 0
+    assert git("status", "--porcelain") == ""
+    assert _checked_out(git, killed, "HEAD") == content
+
+
+def test_attributes_written_after_a_kill_stay(killed: Path, git: Git) -> None:
+    (killed / ".gitattributes").write_text("*.csv text\n")
+    with pytest.raises(NotClean):
+        run("migrate", ["*.safetensors"])
+    assert (killed / ".gitattributes").read_text() == "*.csv text\n"
+
+
+def test_all_follows_after_a_kill_where_nothing_was_changed(killed: Path, git: Git) -> None:
+    content = (killed / "m.safetensors").read_bytes()
+    assert run("migrate", ["*.safetensors"]) == 0
+    assert git("status", "--porcelain") == ""
+    assert git("check-attr", "filter", "m.safetensors") == "m.safetensors: filter: theta\n"
+    assert _checked_out(git, killed, "HEAD") == content
 
 
 def test_attributes_of_other_patterns_stay() -> None:

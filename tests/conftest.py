@@ -55,6 +55,13 @@ def hermetic_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
         monkeypatch.setenv(name, value)
 
 
+@pytest.fixture(autouse=True)
+def own_random_numbers(request: pytest.FixtureRequest) -> None:
+    """The generator RANDOM of a test's module gives each test numbers of its own, whatever ran before."""
+    if generator := getattr(request.module, "RANDOM", None):
+        generator.bit_generator.state = type(generator.bit_generator)([*request.node.name.encode()]).state
+
+
 @pytest.fixture
 def git() -> Git:
     """``git("add", "x")`` runs git in the current folder and returns what it prints; it must succeed."""

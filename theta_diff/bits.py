@@ -42,6 +42,7 @@ class BitFacts:
     def __init__(self, old_dtype: str, new_dtype: str) -> None:
         self._checks = _candidates(old_dtype, new_dtype)
 
+    @numpy.errstate(over="ignore", invalid="ignore")
     def update(self, old: Array, new: Array) -> None:
         """Take the next slice of both versions."""
         for fact, check in list(self._checks.items()):
@@ -67,8 +68,7 @@ def _candidates(old_dtype: str, new_dtype: str) -> dict[str, Check]:
 
 def _within_one_ulp(old: Array, new: Array) -> bool:
     integers = numpy.dtype(f"i{old.dtype.itemsize}")
-    with numpy.errstate(over="ignore"):
-        steps = old.view(integers) - new.view(integers)
+    steps = old.view(integers) - new.view(integers)
     return bool(((steps >= -1) & (steps <= 1)).all())
 
 
@@ -78,8 +78,7 @@ def _widened(old: Array, new: Array) -> bool:
 
 def _rounded(name: str) -> Check:
     def check(old: Array, new: Array) -> bool:
-        with numpy.errstate(over="ignore", invalid="ignore"):
-            rounded = old.astype(numpy_dtype(name))
+        rounded = old.astype(numpy_dtype(name))
         return numpy.array_equal(rounded.astype(numpy.float32), new.astype(numpy.float32), equal_nan=True)
 
     return check

@@ -98,7 +98,7 @@ def estimated(pair: Pair, old: Sketch, new: Sketch) -> Change:
     cosine, distance = old.cosine(new), _finite(old.distance(new))
     return Change(
         relative_change=_finite(distance / old.norm) if distance is not None and old.norm else None,
-        cosine=None if cosine is None else _finite(cosine),
+        cosine=_finite(cosine),
         distance=distance,
         norm=old.norm,
         estimated=True,
@@ -111,10 +111,10 @@ def estimated(pair: Pair, old: Sketch, new: Sketch) -> Change:
 def exact(statistics: Statistics) -> Change:
     """The change that statistics of all values tell."""
     return Change(
-        relative_change=statistics.relative_change,
-        cosine=statistics.cosine,
-        max_abs=statistics.max_abs,
-        distance=statistics.distance,
+        relative_change=_finite(statistics.relative_change),
+        cosine=_finite(statistics.cosine),
+        max_abs=_finite(statistics.max_abs),
+        distance=_finite(statistics.distance),
         norm=statistics.norm,
         from_zero=statistics.relative_change is None and statistics.distance > 0,
         nans=(statistics.old.nans, statistics.new.nans),
@@ -123,5 +123,6 @@ def exact(statistics: Statistics) -> Change:
     )
 
 
-def _finite(number: float) -> float | None:
-    return number if math.isfinite(number) else None
+def _finite(number: float | None) -> float | None:
+    """The number; None where it is not known, or its squares were beyond float64."""
+    return number if number is not None and math.isfinite(number) else None

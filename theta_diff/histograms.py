@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 BINS = 48
 SAMPLE = 1 << 16
 """elements in the sample, about"""
+_MOST = 1e300
+"""values beyond it count as it: their differences would be infinite"""
 _TAIL = 0.001
 """share of the values beyond each end of the range; they are counted in the outermost bins"""
 
@@ -53,7 +55,7 @@ class Sampler:
         """The histograms; None of an empty tensor."""
         if not self._position:
             return None
-        old, new = numpy.concatenate(self._old), numpy.concatenate(self._new)
+        old, new = (numpy.concatenate(values).clip(-_MOST, _MOST) for values in (self._old, self._new))
         bounds = _bounds(numpy.concatenate([old, new]))
         delta = new - old
         return Histograms(_histogram(old, bounds), _histogram(new, bounds), _histogram(delta, _bounds(delta)))

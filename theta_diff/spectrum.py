@@ -52,12 +52,15 @@ class SpectrumSample:
         self._position += len(rows)
 
     def spectrum(self, mean_square: float) -> Spectrum | None:
-        """The spectrum, where values of this mean square were rounded to their type; None if no sampled row changed."""
+        """The spectrum, where values of this mean square were rounded to their type.
+
+        None if no sampled row changed, or one by more than float64 holds.
+        """
         sample = numpy.concatenate(self._taken).astype(numpy.float64)
         if sample.shape[0] > sample.shape[1]:
             sample = sample.T
         largest = numpy.abs(sample).max(initial=0)
-        if not largest:
+        if not largest or not math.isfinite(largest):
             return None
         sample /= largest
         squares = numpy.linalg.eigvalsh(sample @ sample.T)[::-1].clip(0)

@@ -102,8 +102,9 @@ class Collector:
         self._zero_rows = [0, 0]
         self._max_at = 0
 
+    @numpy.errstate(over="ignore", invalid="ignore")
     def update(self, old: Array, new: Array) -> None:
-        """Take the next slice of both versions: flat, of equal length."""
+        """Take the next slice of both versions: flat, of equal length. What is beyond float64 is infinite or NaN."""
         self._facts.update(old, new)
         before, after = as_numbers(old), as_numbers(new)
         if math.isfinite(_square(before) + _square(after)):
@@ -145,7 +146,7 @@ class Collector:
     def statistics(self) -> Statistics:
         """The statistics of all slices."""
         norm, distance, product = self._old.squares, self._delta.squares, self._product
-        rest = max(0.0, distance - product * product / norm) if norm else distance
+        rest = max(distance - product * product / norm, 0.0) if norm else distance  # NaN first: it stays NaN
         count = max(self._finite, 1)
         max_abs = max(self._delta.maximum, -self._delta.minimum, 0.0)
         shift = self._delta.total / count
@@ -161,7 +162,7 @@ class Collector:
             old=self._old.summary(self._finite),
             new=self._new.summary(self._finite),
             shift=shift,
-            shift_rest=math.sqrt(max(0.0, distance / count - shift * shift)),
+            shift_rest=math.sqrt(max(distance / count - shift * shift, 0.0)),
             scale=1 + product / norm if norm else None,
             scale_rest=math.sqrt(rest / distance) if distance else 0.0,
             rows=self._shape[0] if self._columns else None,
@@ -206,7 +207,7 @@ class _Moments:
         if not count:
             return Summary(None, None, None, None, self.nans, self.infinities)
         mean = self.total / count
-        std = math.sqrt(max(0.0, self.squares / count - mean * mean))
+        std = math.sqrt(max(self.squares / count - mean * mean, 0.0))
         return Summary(mean, std, self.minimum, self.maximum, self.nans, self.infinities)
 
 
@@ -230,9 +231,8 @@ def _square(numbers: Array) -> float:
 def _dot(one: Array, other: Array) -> float:
     """The dot product, summed over blocks in float64; blocks are too short for BLAS to start threads of its own."""
     whole = len(one) - len(one) % _BLOCK
-    with numpy.errstate(over="ignore", invalid="ignore"):
-        blocks = numpy.vecdot(one[:whole].reshape(-1, _BLOCK), other[:whole].reshape(-1, _BLOCK))
-        return float(blocks.sum(dtype=numpy.float64) + numpy.dot(one[whole:], other[whole:]))
+    blocks = numpy.vecdot(one[:whole].reshape(-1, _BLOCK), other[:whole].reshape(-1, _BLOCK))
+    return float(blocks.sum(dtype=numpy.float64) + numpy.dot(one[whole:], other[whole:]))
 
 
 def _zero_rows(numbers: Array, columns: int) -> int:
@@ -245,4 +245,4 @@ def _cosine(old: float, new: float, product: float, rest: float) -> float | None
     """From |old|^2, |new|^2, old . new and the part of |new|^2 across old: precise for nearly equal versions."""
     if not old or not new:
         return None
-    return math.copysign(math.sqrt(max(0.0, 1 - min(1.0, rest / new))), product)
+    return math.copysign(math.sqrt(max(1 - min(rest / new, 1.0), 0.0)), product)

@@ -29,7 +29,8 @@ def cosine_text(cosine: float) -> str:
     gap = 1 - abs(cosine)
     if gap < 1e-8:
         return f"{cosine:.0f}"
-    return f"{cosine:.{min(8, max(2, 1 - math.floor(math.log10(gap))))}f}"
+    digits = min(8, max(2, 1 - math.floor(math.log10(gap))))
+    return f"{round(cosine, digits) + 0.0:.{digits}f}"  # no -0.00
 
 
 def amount(count: int) -> str:

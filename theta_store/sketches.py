@@ -52,7 +52,7 @@ class Sketch:
         return math.dist(self.buckets, other.buckets)
 
     def cosine(self, other: Sketch) -> float | None:
-        """Estimated cosine between the two versions; None where one of them is zero."""
+        """Estimated cosine between the two versions; None where one of them is zero or too large for float32."""
         norms = self.norm * other.norm
         if not norms:
             return None
@@ -62,17 +62,21 @@ class Sketch:
             cosine = (self.norm**2 + other.norm**2 - square) / (2 * norms)
         else:
             cosine = sum(a * b for a, b in zip(self.buckets, other.buckets, strict=True)) / norms
-        return max(-1.0, min(1.0, cosine))
+        return _within_one(cosine)
 
 
 def changes_cosine(base: Sketch, ours: Sketch, theirs: Sketch) -> float | None:
-    """Estimated cosine between the two changes since base; None where one side did not change."""
+    """Estimated cosine between the two changes since base; None where one side did not change, or past float32."""
     left = [a - b for a, b in zip(ours.buckets, base.buckets, strict=True)]
     right = [a - b for a, b in zip(theirs.buckets, base.buckets, strict=True)]
     lengths = math.hypot(*left) * math.hypot(*right)
     if not lengths:
         return None
-    return max(-1.0, min(1.0, sum(a * b for a, b in zip(left, right, strict=True)) / lengths))
+    return _within_one(sum(a * b for a, b in zip(left, right, strict=True)) / lengths)
+
+
+def _within_one(cosine: float) -> float | None:
+    return max(-1.0, min(1.0, cosine)) if math.isfinite(cosine) else None
 
 
 class Sketcher:
@@ -103,8 +107,8 @@ class Sketcher:
 
         with _beyond_float32():
             if self._rest:
-                last = _as_float32(flat_array(self._rest, self._dtype))
-                rows = numpy.zeros(-(-len(last) // BUCKETS) * BUCKETS, numpy.float32)
+                last = _real(flat_array(self._rest, self._dtype))
+                rows = numpy.zeros(-(-len(last) // BUCKETS) * BUCKETS, last.dtype)
                 rows[: len(last)] = last
                 self._add(rows)
                 self._rest = b""
@@ -115,7 +119,7 @@ class Sketcher:
     def _add(self, array: NDArray[Any]) -> None:
         import numpy
 
-        values = _as_float32(array)
+        values = _real(array).astype(numpy.float32, copy=False)
         square = float(numpy.dot(values, values))
         if not math.isfinite(square):
             self._nans += int(numpy.isnan(array).sum())
@@ -159,12 +163,9 @@ def stored(oid: str | None, objects: ObjectStore) -> dict[str, Sketch]:
         return {}
 
 
-def _as_float32(array: NDArray[Any]) -> NDArray[Any]:
-    import numpy
-
-    if array.dtype.kind == "c":
-        array = array.view(array.real.dtype)
-    return array.astype(numpy.float32, copy=False)
+def _real(array: NDArray[Any]) -> NDArray[Any]:
+    """The array, each complex number as two real ones."""
+    return array.view(array.real.dtype) if array.dtype.kind == "c" else array
 
 
 def _beyond_float32() -> AbstractContextManager[object]:

@@ -8,8 +8,14 @@ import numpy
 import pytest
 from numpy.typing import NDArray
 
+from theta_checkpoint.dtypes import DTYPES
+from theta_diff.change import exact
+from theta_diff.compare import NamedTensor
+from theta_diff.compare import Pair
 from theta_diff.statistics import Collector
 from theta_diff.statistics import Statistics
+from theta_diff.verdict import verdict
+from theta_store.arrays import flat_array
 
 Array = NDArray[Any]
 RANDOM = numpy.random.default_rng(7)
@@ -94,6 +100,20 @@ def test_huge_values_do_not_overflow() -> None:
     found = statistics(old, old * 2)
     assert found.relative_change == pytest.approx(1)
     assert found.distance == pytest.approx(1e30 * math.sqrt(10))
+
+
+@pytest.mark.parametrize("dtype", ["F64", "F32", "F16", "BF16", "F8_E5M2", "C64", "C128"])
+@pytest.mark.parametrize("shape", [(4096,), (64, 64)])
+def test_random_bits_have_statistics_and_only_finite_measures(dtype: str, shape: tuple[int, ...]) -> None:
+    length = math.prod(shape) * DTYPES[dtype].itemsize
+    old, new = (flat_array(numpy.random.default_rng(seed).bytes(length), dtype) for seed in (0, 1))
+    collector = Collector(dtype, dtype, shape, histograms=True)
+    collector.update(old, new)
+    found = exact(collector.statistics())
+    for measure in (found.relative_change, found.cosine, found.max_abs, found.distance):
+        assert measure is None or math.isfinite(measure)
+    tensor = NamedTensor("w", dtype, shape, "0" * 64)
+    assert "nan" not in verdict(Pair(tensor, tensor), collector.statistics())
 
 
 def test_a_constant_shift_and_a_scale_are_told_apart() -> None:

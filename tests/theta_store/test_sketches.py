@@ -102,6 +102,14 @@ def test_every_kind_of_number_has_a_norm(dtype: str, numpy_dtype: DTypeLike) -> 
     assert sketched(values, dtype).norm == pytest.approx(exact, rel=1e-5)
 
 
+@pytest.mark.parametrize("count", [10, 20_000])
+def test_what_float32_cannot_hold_is_no_infinity_and_no_reason_to_claim_a_cosine(count: int) -> None:
+    one, two = (sketched(RANDOM.standard_normal(count) * 1e200, "F64") for _ in range(2))
+    assert (one.infinities, one.cosine(two)) == (0, None)
+    one, two = (sketched((RANDOM.standard_normal(count) * 5e37).astype("f4")) for _ in range(2))
+    assert (one.cosine(two) or 0) < 0.99
+
+
 def test_rows_survive_their_encoding() -> None:
     sketch = sketched(RANDOM.standard_normal(100).astype("f4"))
     digest = "ab" * 32

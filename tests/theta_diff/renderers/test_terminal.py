@@ -45,7 +45,8 @@ def test_a_share_has_two_digits(share: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cosine", "text"), [(1.0, "1"), (0.5, "0.50"), (0.99923, "0.99923"), (-1.0, "-1"), (0.0, "0.00"), (-0.25, "-0.25")]
+    ("cosine", "text"),
+    [(1.0, "1"), (0.5, "0.50"), (0.99923, "0.99923"), (-1.0, "-1"), (0.0, "0.00"), (-0.25, "-0.25"), (-4e-4, "0.00")],
 )
 def test_a_cosine_has_the_digits_that_matter(cosine: float, text: str) -> None:
     assert cosine_text(cosine) == text

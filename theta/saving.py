@@ -37,6 +37,8 @@ from theta_checkpoint.skeleton import Segment
 from theta_git import attributes
 from theta_git.commits import branch_ref
 from theta_git.commits import committed
+from theta_git.commits import filter_in
+from theta_git.commits import start_of
 from theta_git.repository import Repository
 from theta_store.capture import captured
 from theta_store.capture import identified
@@ -65,28 +67,31 @@ def save(
         path: of the checkpoint, from the folder ``repository``, tracked by theta. ``.safetensors`` files are
             written as such, all others as torch.save does.
         message: of the commit.
-        branch: the branch to commit to, created if there is none; the current one by default.
+        branch: the branch to commit to, the current one by default; one that does not exist begins at HEAD.
         metadata: the ``__metadata__`` of a safetensors file.
         repository: a folder of the repository.
 
-    The working tree stays as it is; on the current branch the index follows, so that the next commit keeps
-    what was saved. Only groups that are new are stored. Raises :class:`NotTracked`, ValueError for what the
-    format cannot hold, and :class:`theta_store.objects.StoreNotWritable`.
+    The working tree stays as it is, and there need be none; on the current branch the index follows, so that the
+    next commit keeps what was saved. Only groups that are new are stored. Raises :class:`NotTracked`, ValueError for
+    what the format cannot hold, and :class:`theta_store.objects.StoreNotWritable`.
     """
     git = Repository(Path(repository))
     place = path_in_tree(git, path)
-    if attributes.filters(_at_top(git), [place]).get(place) != "theta":
+    ref = branch_ref(git, branch)
+    start = start_of(git, ref)
+    if _filter(git, start, place) != "theta":
         raise NotTracked(f"{place} is not tracked by theta; to track it, type: git theta track {place}")
     source = _file(state_dict, place, metadata or {})
-    ref = branch_ref(git, branch)
     store = Store.at(git.theta_dir)
-    manifest = captured(source, identified(source), store, _earlier(git.blob(f"{ref}:{place}")))
+    manifest = captured(source, identified(source), store, _earlier(git.blob(f"{start}:{place}")))
     return committed(git, ref, {place: bytes(manifest)}, message)
 
 
-def _at_top(git: Repository) -> Repository:
-    bare = git.line("rev-parse", "--is-bare-repository") == "true"
-    return git if bare else Repository(git.top)
+def _filter(git: Repository, start: str, place: str) -> str | None:
+    """The filter of a path by the working tree's attributes; in a bare repository, by those of the commit."""
+    if git.line("rev-parse", "--is-bare-repository") == "true":
+        return filter_in(git, start, place)
+    return attributes.filters(Repository(git.top), [place]).get(place)
 
 
 def _earlier(text: bytes | None) -> Manifest | None:

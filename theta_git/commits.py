@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import tempfile
 from collections.abc import Collection
+from collections.abc import Iterator
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -31,8 +33,9 @@ def branch_ref(repository: Repository, branch: str | None) -> str:
 def committed(repository: Repository, ref: str, files: Mapping[str, bytes], message: str) -> str:
     """Commit files, given as what git stores, on top of a branch; the id of the commit.
 
-    Nobody else's commit is lost: it fails if the branch moves meanwhile. On the current branch the index
-    follows for these files, unless something else is staged for them. The working tree is left alone.
+    A branch that does not exist begins at HEAD. Nobody else's commit is lost: it fails if the branch moves
+    meanwhile. On the current branch the index follows for these files, unless something else is staged for them.
+    The working tree is left alone.
     """
     return committed_blobs(
         repository, ref, {path: written_blob(repository, data) for path, data in files.items()}, message
@@ -41,11 +44,9 @@ def committed(repository: Repository, ref: str, files: Mapping[str, bytes], mess
 
 def committed_blobs(repository: Repository, ref: str, blobs: Mapping[str, str], message: str) -> str:
     """As :func:`committed`, with files given as ids of blobs."""
-    parent = repository.finished("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}").stdout.decode().strip()
+    tip, parent = _commit(repository, ref), start_of(repository, ref)
     entries = _entries(blobs, _executables(repository, parent))
-    with tempfile.TemporaryDirectory(dir=repository.common_dir, prefix="theta-index.") as folder:
-        scratch = {"GIT_INDEX_FILE": os.path.join(folder, "index")}
-        _git(repository, scratch, "read-tree", *([parent] if parent else ["--empty"]))
+    with _index_of(repository, parent) as scratch:
         _git(repository, scratch, "update-index", "-z", "--index-info", stdin=entries)
         tree = _git(repository, scratch, "write-tree").decode().strip()
     parents = ["-p", parent] if parent else []
@@ -53,11 +54,37 @@ def committed_blobs(repository: Repository, ref: str, blobs: Mapping[str, str], 
     current = repository.finished("symbolic-ref", "--quiet", "HEAD").stdout.decode(errors="surrogateescape").strip()
     follow = _unstaged(repository, parent, blobs) if current == ref else {}
     subject = message.partition("\n")[0]
-    repository.output("update-ref", "-m", f"theta.save: {subject}", ref, commit, parent or "0" * len(commit))
+    repository.output("update-ref", "-m", f"theta.save: {subject}", ref, commit, tip or "0" * len(commit))
     if follow:
         executables = _executables(repository, parent)
         repository.output("update-index", "-z", "--index-info", stdin=_entries(follow, executables))
     return commit
+
+
+def start_of(repository: Repository, ref: str) -> str:
+    """The commit on which the next one of a branch builds: HEAD's for a new branch, and empty if there is none."""
+    return _commit(repository, ref) or _commit(repository, "HEAD")
+
+
+def filter_in(repository: Repository, commit: str, path: str) -> str:
+    """The filter that the attributes in a commit give to a path, in git's words."""
+    with _index_of(repository, commit) as scratch:
+        return os.fsdecode(_git(repository, scratch, "check-attr", "--cached", "-z", "filter", "--", path)).split("\0")[
+            2
+        ]
+
+
+def _commit(repository: Repository, revision: str) -> str:
+    return repository.finished("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").stdout.decode().strip()
+
+
+@contextlib.contextmanager
+def _index_of(repository: Repository, commit: str) -> Iterator[Mapping[str, str]]:
+    """The environment in which git's index is what a commit holds, and another one than the user's."""
+    with tempfile.TemporaryDirectory(dir=repository.common_dir, prefix="theta-index.") as folder:
+        scratch = {"GIT_INDEX_FILE": os.path.join(folder, "index")}
+        _git(repository, scratch, "read-tree", *([commit] if commit else ["--empty"]))
+        yield scratch
 
 
 def _unstaged(repository: Repository, parent: str, blobs: Mapping[str, str]) -> dict[str, str]:

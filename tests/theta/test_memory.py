@@ -6,7 +6,9 @@ import io
 import os
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 import theta
+from theta.loading import Framework
 from theta.loading import NotACheckpoint
 from theta.saving import NotTracked
 
@@ -134,6 +137,65 @@ def test_another_branch_and_what_is_staged_are_left_alone(tracked: Path, git: Gi
     assert git("ls-files").split() == [".gitattributes"]
     assert git("log", "-1", "--format=%s", "side") == "on the side\n"
     assert git("log", "-1", "--format=%s", "main") == "track\n"
+
+
+def _epochs(framework: Framework, repository: Path, branch: str) -> list[dict[str, Any]]:
+    """What a trainer does: load the newest version, change all of it, save it; the states that were saved."""
+    states: list[dict[str, Any]] = []
+    for epoch in range(4):
+        found = theta.load(branch, "m.safetensors", framework=framework, repository=repository) if states else {}
+        noise = np.random.default_rng(epoch).standard_normal((40, 30), np.float32)
+        new = torch.from_numpy(noise) if framework == "torch" else noise
+        states.append({"w": found["w"] + 0.01 * new if found else new, "head": new[0]})
+        theta.save(states[-1], "m.safetensors", message=f"Epoch {epoch}", branch=branch, repository=repository)
+    return states
+
+
+def _as_saved(framework: Framework, repository: Path, branch: str, states: list[dict[str, Any]]) -> bool:
+    for back, state in enumerate(reversed(states)):
+        found = theta.load(f"{branch}~{back}", "m.safetensors", framework=framework, repository=repository)
+        if any(not (found[name] == values).all() for name, values in state.items()):
+            return False
+    return True
+
+
+@pytest.mark.parametrize("framework", ["torch", "numpy"])
+def test_a_training_loop_on_a_branch_of_its_own(tracked: Path, git: Git, framework: Framework) -> None:
+    (tracked / "notes").write_text("not committed")
+    before = sorted(path.name for path in tracked.iterdir())
+    states = _epochs(framework, tracked, "runs/1")
+    assert _as_saved(framework, tracked, "runs/1", states)
+    assert sorted(path.name for path in tracked.iterdir()) == before
+    assert git("status", "--porcelain") == "?? notes\n"
+    assert git("log", "--format=%s", "runs/1").split("\n")[:-1] == [*(f"Epoch {n}" for n in (3, 2, 1, 0)), "track"]
+    git("switch", "--quiet", "runs/1")
+    assert sorted(load_file(tracked / "m.safetensors")) == ["head", "w"]
+    assert git("status", "--porcelain") == "?? notes\n"
+
+
+def test_a_training_loop_in_a_bare_repository(tracked: Path, git: Git) -> None:
+    bare = tracked.parent / "bare.git"
+    git("clone", "--quiet", "--bare", ".", str(bare))
+    assert _as_saved("torch", bare, "runs/1", _epochs("torch", bare, "runs/1"))
+    with pytest.raises(NotTracked, match=r"git theta track m\.bin"):
+        theta.save(STATE, "m.bin", message="x", repository=bare)
+    git("clone", "--quiet", "--branch=runs/1", str(bare), "../clone")
+    git("-C", "../clone", "theta", "pull")
+    assert sorted(load_file(tracked.parent / "clone/m.safetensors")) == ["head", "w"]
+
+
+def test_two_training_loops_while_someone_commits(tracked: Path, git: Git) -> None:
+    git("commit", "--quiet", "--allow-empty", "-m", "begin")
+    with ThreadPoolExecutor() as pool:
+        runs = {name: pool.submit(_epochs, "numpy", tracked, name) for name in ("runs/1", "runs/2")}
+        for number in range(5):
+            (tracked / "notes").write_text(f"{number}")
+            git("add", "notes")
+            git("commit", "--quiet", "-m", f"note {number}")
+    assert all(_as_saved("numpy", tracked, name, states.result()) for name, states in runs.items())
+    assert git("log", "-5", "--format=%s").split("\n")[:-1] == [f"note {number}" for number in (4, 3, 2, 1, 0)]
+    assert git("status", "--porcelain") == ""
+    assert "0 findings" in git("theta", "fsck")
 
 
 def test_the_path_is_seen_from_the_folder(tracked: Path) -> None:

@@ -26,6 +26,8 @@ class Migrated:
     files: int
     """different versions of files"""
     commits: int
+    warning: str | None = None
+    """what was lost by it"""
 
     def told(self, everything: bool) -> str:
         """That in a line; ``everything`` is whether history was rewritten."""
@@ -44,9 +46,9 @@ def migrate_history(conversion: Conversion, line: str | None) -> Migrated:
     repository = conversion.repository
     history.check_clean(repository)
     rules = Rules(conversion.file, attributes_with(repository, conversion.patterns, line))
-    commits = history.rewrite(repository, rules)
+    rewritten = history.rewrite(repository, rules)
     _check_out(repository, conversion)
-    return Migrated(_changed(conversion), commits)
+    return Migrated(_changed(conversion), rewritten.commits, rewritten.warning())
 
 
 def migrate_head(conversion: Conversion, line: str | None, message: str) -> Migrated:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -18,9 +19,11 @@ from pathlib import Path
 from typing import IO
 
 from theta_checkpoint.failure import Failure
+from theta_checkpoint.printable import counted
 from theta_git.path_text import git_path
 from theta_git.repository import GitFailed
 from theta_git.repository import Repository
+from theta_git.trees import blobs_beginning
 
 BACKUP = "refs/original/theta/"
 ATTRIBUTES = ".gitattributes"
@@ -32,8 +35,31 @@ _EXPORT = (
 )  # fmt: skip
 
 
+_SIGNATURE = re.compile(
+    rb"^(gpgsig(-sha256)? )?-----BEGIN (PGP SIGNATURE|PGP MESSAGE|SSH SIGNATURE|SIGNED MESSAGE)-----$", re.MULTILINE
+)
+"""in a commit a header, in a tag the end of the message"""
+
+
 class NotClean(Failure):
     """There are changes that rewriting would make hard to follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """What a rewriting came to."""
+
+    commits: int
+    signed_commits: int
+    """how many of what was rewritten were signed; no signature fits what they have become"""
+    signed_tags: int
+
+    def warning(self) -> str | None:
+        """What was lost, in a line; None for nothing."""
+        if not self.signed_commits and not self.signed_tags:
+            return None
+        signed = f"{counted(self.signed_commits, 'signed commit')} and {counted(self.signed_tags, 'signed tag')}"
+        return f"{signed} lost their signatures, since they are others now; what was signed is kept at {BACKUP}*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +104,26 @@ def followed(repository: Repository) -> Iterator[None]:
         mark.unlink()
 
 
-def rewrite(repository: Repository, rules: Rules) -> int:
-    """Rewrite all branches and tags; how many commits. What they were stays under :data:`BACKUP`.
+def rewrite(repository: Repository, rules: Rules) -> Rewritten:
+    """Rewrite all branches and tags. What they were stays under :data:`BACKUP`.
 
     The refs change at the end and together; the index follows, and no file of the working tree but the attributes.
     """
     top = Repository(repository.top)
     _back_up(top)
+    signed_commits, signed_tags = _signed(top, b"tree "), _signed(top, b"object ")
     with followed(top), tempfile.TemporaryDirectory() as marks:
         before, after = Path(marks) / "before", Path(marks) / "after"
         count = _rewritten(top, rules, before, after)
         _copy_notes(top, _marked(before), _marked(after))
-    return count
+    return Rewritten(count, signed_commits, signed_tags)
+
+
+def _signed(repository: Repository, start: bytes) -> int:
+    """How many objects that begin like this, commits or tags, are signed among those of branches and tags."""
+    commits = repository.output("rev-list", "--branches", "--tags").decode().split()
+    objects = [*commits, *_refs(repository, "refs/tags").values()]
+    return sum(bool(_SIGNATURE.search(content)) for _, content in blobs_beginning(repository, objects, start))
 
 
 def _rewritten(top: Repository, rules: Rules, before: Path, after: Path) -> int:
@@ -182,11 +216,13 @@ def _refs(repository: Repository, *below: str) -> dict[str, str]:
 
 def _filtered(stream: IO[bytes], rules: Rules) -> Iterator[bytes]:
     """The records of the stream, as the rules change them; each first commit gets attributes if it has none."""
-    lacks_attributes = False
+    lacks_attributes = is_tag = False
     for line in stream:
         if line.startswith(b"data "):
-            yield line + stream.read(int(line[5:]))
+            data = stream.read(int(line[5:]))
+            yield _data(_unsigned(data) if is_tag else data)
             continue
+        is_tag = line.startswith(b"tag ") or (is_tag and not line.startswith((b"commit ", b"reset ")))
         if line.startswith(b"commit "):
             lacks_attributes = rules.attributes is not None
         elif line.startswith(b"from ") or (line.startswith(b"M ") and _path(line.split(b" ", 3)[3]) == ATTRIBUTES):
@@ -195,6 +231,16 @@ def _filtered(stream: IO[bytes], rules: Rules) -> Iterator[bytes]:
             yield _attributes_line(rules.attributes(None))
             lacks_attributes = False
         yield _changed(line, rules)
+
+
+def _data(content: bytes) -> bytes:
+    return b"data %d\n%b" % (len(content), content)
+
+
+def _unsigned(message: bytes) -> bytes:
+    """A tag's message without its signature: git itself strips only those of PGP."""
+    signature = _SIGNATURE.search(message)
+    return message[: signature.start()] if signature else message
 
 
 def _changed(line: bytes, rules: Rules) -> bytes:

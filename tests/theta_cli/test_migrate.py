@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -142,6 +143,28 @@ def test_uncommitted_changes_stop_it(plain: Path, git: Git) -> None:
     for options in ([], ["--everything"]):
         with pytest.raises(NotClean, match="commit or stash"):
             run("migrate", [*options, "*.safetensors"])
+
+
+def test_signatures_are_dropped_and_that_is_said(
+    plain: Path, git: Git, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not shutil.which("ssh-keygen"):
+        pytest.skip("ssh-keygen is not installed")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)
+    git("config", "gpg.format", "ssh")
+    git("config", "user.signingKey", str(tmp_path / "key"))
+    git("commit", "--quiet", "--allow-empty", "-S", "-m", "signed")
+    git("tag", "-s", "v2", "-m", "signed too")
+    capsys.readouterr()
+    run("migrate", ["--everything", "*.safetensors"])
+    assert "1 signed commit and 1 signed tag lost their signatures" in capsys.readouterr().out
+    for name in ("side", "v2"):
+        assert "SIGNATURE" not in git("cat-file", "-p", name)
+    for name in ("heads/side", "tags/v2"):
+        assert "SIGNATURE" in git("cat-file", "-p", f"refs/original/theta/{name}")
+    run("export", ["--everything", "*.safetensors"])
+    assert "signatures" not in capsys.readouterr().out
+    assert git("cat-file", "-p", "v2").endswith("\n\nsigned too\n")
 
 
 @pytest.fixture

@@ -37,6 +37,8 @@ def run(args: Namespace) -> int:
     if args.everything:
         done = migrate_history(conversion, line)
         print(done.told(everything=True))
+        if done.warning:
+            print(done.warning)
     else:
         done = migrate_head(conversion, line, f"No longer track {' '.join(args.patterns)} with theta")
         print(done.told(everything=False))

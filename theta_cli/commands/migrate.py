@@ -30,6 +30,8 @@ def run(args: Namespace) -> int:
     if args.everything:
         done = migrate_history(conversion, TRACKED)
         print(done.told(everything=True))
+        if done.warning:
+            print(done.warning)
         print("next: git push --force-with-lease, and let everyone clone anew")
     else:
         done = migrate_head(conversion, TRACKED, message)

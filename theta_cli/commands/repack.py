@@ -11,6 +11,7 @@ from theta_checkpoint.failure import Failure
 from theta_checkpoint.manifest import HEAD
 from theta_checkpoint.manifest import BadManifest
 from theta_checkpoint.manifest import Manifest
+from theta_checkpoint.printable import counted
 from theta_cli.fetching import ObjectsMissing
 from theta_cli.fetching import fetched
 from theta_cli.inventory import manifests
@@ -81,8 +82,11 @@ def _everything(repository: Repository, store: Store) -> int:
     new = {blob: written_blob(repository, bytes(manifest)) for blob, manifest in done.manifests.items()}
     _replace_known(store, (old | done.manifests).values())
     store.registry.remember(recipes=done.recipes.values())
-    commits = rewrite(repository, Rules(lambda path, blob: new.get(blob, blob)))
-    print(f"{done.groups} groups lean on better bases, in {commits} commits; what was before is kept at {BACKUP}*")
+    rewritten = rewrite(repository, Rules(lambda path, blob: new.get(blob, blob)))
+    commits = counted(rewritten.commits, "commit")
+    print(f"{counted(done.groups, 'group')} lean on better bases, in {commits}; what was before is kept at {BACKUP}*")
+    if warning := rewritten.warning():
+        print(warning)
     print("its objects stay as long as that does; next: git push --force-with-lease, and let everyone clone anew")
     return 0
 

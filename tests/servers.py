@@ -11,11 +11,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
 import pytest
+
+from tests.proxy import Proxy
+from theta_store.objects import ObjectStore
+from theta_store.remotes.kvstore import KvStoreRemote
 
 Git = Callable[..., str]
 
@@ -32,6 +37,10 @@ _ANYONE = """
 AUTH_PROVIDERS: ["giftless.auth.allow_anon:read_write"]
 """
 _numbers = count()
+
+
+def silent(done: int, total: int) -> None:
+    """Progress that no one looks at."""
 
 
 @pytest.fixture(scope="session")
@@ -59,14 +68,28 @@ def organisation() -> str:
     return f"org{next(_numbers)}"
 
 
+@dataclass(frozen=True)
+class Bucket:
+    """An empty bucket of an S3 server."""
+
+    name: str
+    port: int
+    """of the server"""
+
+    def remote(self, objects: ObjectStore, proxy: Proxy | None = None) -> KvStoreRemote:
+        """A remote in it for these objects, through a proxy if there is one."""
+        endpoint = proxy.url if proxy else f"http://127.0.0.1:{self.port}"
+        return KvStoreRemote(objects, "store", f"s3://{self.name}/models", endpoint)
+
+
 @pytest.fixture
-def bucket(moto: int, organisation: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An empty bucket, and the environment to use it."""
+def bucket(moto: int, organisation: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A bucket of the test's own, and the environment to use it."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{moto}/{organisation}", method="PUT")).close()
-    return organisation
+    return Bucket(organisation, moto)
 
 
 @pytest.fixture

@@ -19,15 +19,15 @@ from tests.proxy import proxy_before
 from tests.proxy import saying
 from tests.proxy import truncated
 from tests.proxy import wrong
+from tests.servers import Bucket
+from tests.servers import silent
 from theta_cli.main import run
 from theta_git.repository import Repository
 from theta_store.objects import ObjectStore
-from theta_store.remotes import Remote
 from theta_store.remotes import RemoteFailed
 from theta_store.remotes import kvstore
 from theta_store.remotes import lfs
 from theta_store.remotes import lfs_batch
-from theta_store.remotes.kvstore import KvStoreRemote
 from theta_store.remotes.lfs import LfsRemote
 
 Git = Callable[..., str]
@@ -41,20 +41,6 @@ REFUSALS = {
     "503": saying(503),
 }
 LIES = {"truncated": truncated, "cut": cut, "wrong": wrong}
-
-
-def silent(done: int, total: int) -> None:
-    pass
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> ObjectStore:
-    return ObjectStore(tmp_path / "here/objects")
-
-
-@pytest.fixture
-def there(tmp_path: Path) -> ObjectStore:
-    return ObjectStore(tmp_path / "there/objects")
 
 
 @pytest.fixture
@@ -176,52 +162,48 @@ def test_an_answer_of_any_size_depth_or_kind_is_a_failure_of_the_remote(
 
 
 @pytest.fixture
-def bucket_proxy(moto: int, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+def bucket_proxy(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     """What lies between us and an S3 server; there is little patience with it."""
     monkeypatch.setattr(kvstore, "_PATIENCE", {"max_retries": 2, "initial_delay": "10ms", "max_delay": "20ms"})
-    with proxy_before(moto) as proxy:
+    with proxy_before(bucket.port) as proxy:
         yield proxy
-
-
-def _in(bucket: str, proxy: Proxy, objects: ObjectStore) -> Remote:
-    return KvStoreRemote(objects, "store", f"s3://{bucket}/models", proxy.url)
 
 
 @pytest.mark.parametrize("status", ["401", "403", "429", "500", "503"])
 def test_object_storage_that_refuses(
-    bucket_proxy: Proxy, bucket: str, here: ObjectStore, there: ObjectStore, oids: list[str], status: str
+    bucket_proxy: Proxy, bucket: Bucket, here: ObjectStore, there: ObjectStore, oids: list[str], status: str
 ) -> None:
     bucket_proxy.spoil(REFUSALS[status], "(GET|HEAD) /[^/]*/models")
-    with pytest.raises(RemoteFailed, match=rf"store \(s3://{bucket}/models\): .*{status}"):
-        _in(bucket, bucket_proxy, here).send(oids, silent)
+    with pytest.raises(RemoteFailed, match=rf"store \(s3://{bucket.name}/models\): .*{status}"):
+        bucket.remote(here, bucket_proxy).send(oids, silent)
     bucket_proxy.spoil(REFUSALS[status], "PUT ")
-    failed = _in(bucket, bucket_proxy, here).send(oids, silent)
+    failed = bucket.remote(here, bucket_proxy).send(oids, silent)
     assert failed.keys() == set(oids)
     assert all(status in why for why in failed.values())
     bucket_proxy.behave()
-    assert _in(bucket, bucket_proxy, here).send(oids, silent) == {}
+    assert bucket.remote(here, bucket_proxy).send(oids, silent) == {}
     bucket_proxy.spoil(REFUSALS[status], "GET ")
-    failed = _in(bucket, bucket_proxy, there).fetch(oids, silent)
+    failed = bucket.remote(there, bucket_proxy).fetch(oids, silent)
     assert failed.keys() == set(oids)
     assert all(status in why for why in failed.values())
     bucket_proxy.behave()
-    assert _in(bucket, bucket_proxy, there).fetch(oids, silent) == {}
+    assert bucket.remote(there, bucket_proxy).fetch(oids, silent) == {}
     assert all(there.sound(oid) for oid in oids)
 
 
 @pytest.mark.parametrize("lie", LIES)
 def test_object_storage_that_lies(
-    bucket_proxy: Proxy, bucket: str, here: ObjectStore, there: ObjectStore, oids: list[str], lie: str
+    bucket_proxy: Proxy, bucket: Bucket, here: ObjectStore, there: ObjectStore, oids: list[str], lie: str
 ) -> None:
-    assert _in(bucket, bucket_proxy, here).send(oids, silent) == {}
+    assert bucket.remote(here, bucket_proxy).send(oids, silent) == {}
     bucket_proxy.spoil(LIES[lie], "GET ")
-    failed = _in(bucket, bucket_proxy, there).fetch(oids, silent)
+    failed = bucket.remote(there, bucket_proxy).fetch(oids, silent)
     assert failed.keys() == set(oids)
     assert not any(map(there.has, oids))
-    assert _in(bucket, bucket_proxy, here).read_back(oids, silent).keys() == set(oids)
+    assert bucket.remote(here, bucket_proxy).read_back(oids, silent).keys() == set(oids)
     bucket_proxy.behave()
-    assert _in(bucket, bucket_proxy, here).read_back(oids, silent) == {}
-    assert _in(bucket, bucket_proxy, there).fetch(oids, silent) == {}
+    assert bucket.remote(here, bucket_proxy).read_back(oids, silent) == {}
+    assert bucket.remote(there, bucket_proxy).fetch(oids, silent) == {}
     assert all(there.sound(oid) for oid in oids)
 
 

@@ -6,7 +6,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from tests.clones import CloneOf
 from tests.clones import save
@@ -82,3 +84,59 @@ def test_a_remote_in_another_place_alone(first: Path, clone: CloneOf, git: Git, 
     assert list((tmp_path / "bucket").glob("*/*"))
     git("theta", "push")
     assert _content(clone("second")) == content
+
+
+def _tuned(git: Git, folder: Path, step: int) -> bytes:
+    """A commit that stores nothing but the factors of a low-rank update; the checkpoint that it makes."""
+    os.chdir(folder)
+    random = np.random.default_rng(step)
+    factors = {"w/R": random.standard_normal((120, 1), np.float32), "w/C": random.standard_normal((1, 90), np.float32)}
+    save_file(factors, folder / ".git/update")
+    git("theta", "add", "m.safetensors", "--update-type", "low-rank", "--update-data", ".git/update")
+    git("commit", "--quiet", "-m", f"step {step}")
+    assert " low-rank base=" in git("show", "HEAD:m.safetensors")
+    return _content(folder)
+
+
+def test_updates_by_factors_alone_go_through_shallow_clones_rebase_squash_and_cherry_pick(
+    first: Path, clone: CloneOf, git: Git
+) -> None:
+    values = np.random.default_rng(0).standard_normal((120, 90), np.float32)
+    save_file({"w": values}, first / "m.safetensors")
+    git("commit", "--quiet", "-a", "-m", "a matrix")
+    git("switch", "--quiet", "-c", "tuned")
+    contents = [_tuned(git, first, step) for step in range(3)]
+    git("push", "--quiet", "origin", "main", "tuned")
+
+    shallow = clone("shallow", "--depth=1", "--branch=tuned")
+    assert _content(shallow) == contents[-1]
+    git("switch", "--quiet", "-c", "further")
+    further = _tuned(git, shallow, 3)
+    git("push", "--quiet", "origin", "further")
+
+    second = clone("second", "--depth=1", "--no-single-branch")
+    (second / "notes").write_text("main went on")
+    git("add", "notes")
+    git("commit", "--quiet", "-m", "notes")
+    git("push", "--quiet", "origin", "main")
+    git("fetch", "--quiet", "--unshallow")
+    git("switch", "--quiet", "-c", "rebased", "origin/further")
+    git("rebase", "--quiet", "main")
+    git("switch", "--quiet", "-c", "squashed", "main")
+    git("merge", "--quiet", "--squash", "origin/tuned")
+    git("commit", "--quiet", "-m", "squashed")
+    git("switch", "--quiet", "-c", "picked", "main")
+    git("cherry-pick", "main..origin/tuned")
+    git("push", "--quiet", "--force", "origin", "rebased", "squashed", "picked", "rebased:tuned")
+
+    for branch, content in {
+        "rebased": further,
+        "squashed": contents[-1],
+        "picked": contents[-1],
+        "picked~1": contents[-2],
+    }.items():
+        name, _, back = branch.partition("~")
+        third = clone(f"third-{branch}", f"--depth={1 + int(back or 0)}", f"--branch={name}")
+        git("checkout", "--quiet", f"HEAD~{back or 0}")
+        assert _content(third) == content
+        assert "0 findings" in git("theta", "fsck")

@@ -17,6 +17,10 @@ class DamagedCheckpoint(ValueError):
     """The file claims a format but breaks its rules; it is kept as one opaque group instead."""
 
 
+class AnotherFormat(DamagedCheckpoint):
+    """The file only begins like one of this format."""
+
+
 class Source(Protocol):
     """A file that can be read at any offset."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from theta_checkpoint.formats import opaque
+from theta_checkpoint.layout import AnotherFormat
 from theta_checkpoint.layout import DamagedCheckpoint
 from theta_checkpoint.layout import Layout
 from theta_checkpoint.layout import Source
@@ -13,6 +14,7 @@ from theta_checkpoint.layout import byte_length
 FORMATS = ("safetensors", "pytorch-zip", "pytorch-legacy", "opaque")
 MAX_SKELETON = 1 << 30
 """bytes that may lie outside of all groups; the skeleton is held in memory"""
+_UNKNOWN = "not a checkpoint format that theta knows"
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\n"
 _LEGACY_MAGIC = bytes.fromhex("6cfc9c46f9206aa85019")
 
@@ -41,14 +43,20 @@ def layout_of(source: Source) -> Layout:
         return opaque.layout(source, "a pointer of git-lfs, not the values; to have those, type: git theta migrate")
     claimed = _claimed(head)
     if claimed is None:
-        return opaque.layout(source, "not a checkpoint format that theta knows")
+        return _whole(source, _UNKNOWN)
     try:
         return _checked(claimed.layout(source), source.size)
     except OSError:
         raise
+    except AnotherFormat:
+        return _whole(source, _UNKNOWN)
     except Exception as error:  # a hostile file may exhaust memory or recursion anywhere
         why = str(error) if isinstance(error, DamagedCheckpoint) else f"{type(error).__name__}: {error}"
-        return opaque.layout(source, f"claims to be {claimed.TITLE}, but {_one_line(why)}")
+        return _whole(source, f"claims to be {claimed.TITLE}, but {_one_line(why)}")
+
+
+def _whole(source: Source, why: str) -> Layout:
+    return opaque.layout(source, f"{why}; taken whole, as one group")
 
 
 def _claimed(head: bytes) -> Format | None:

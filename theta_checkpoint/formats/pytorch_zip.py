@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 
 from theta_checkpoint import inert_pickle
+from theta_checkpoint.layout import AnotherFormat
 from theta_checkpoint.layout import Checksum
 from theta_checkpoint.layout import DamagedCheckpoint
 from theta_checkpoint.layout import Group
@@ -56,7 +57,7 @@ def layout(source: Source) -> Layout:
     root = listed[0].name.partition("/")[0] if listed else ""
     by_name = {record.name: record for record in listed}
     if f"{root}/data.pkl" not in by_name:
-        raise DamagedCheckpoint("it is another zip archive, without a data.pkl")
+        raise AnotherFormat
     byteorder = by_name.get(f"{root}/byteorder")
     if byteorder and content(source, byteorder, 16) != b"little":
         raise DamagedCheckpoint("its numbers are big-endian")

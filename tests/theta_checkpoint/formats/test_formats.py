@@ -92,7 +92,9 @@ def test_any_bytes(head: bytes, rest: bytes) -> None:
 def test_a_line_without_end_is_not_read_to_the_end() -> None:
     magic = SMALL["pytorch-legacy"][:15]
     found = layout_of(BytesSource(magic + b"I" + b"1" * (1 << 20)))
-    assert found.warning == "claims to be a legacy PyTorch file, but a line of more than 65536 bytes"
+    assert found.warning == (
+        "claims to be a legacy PyTorch file, but a line of more than 65536 bytes; taken whole, as one group"
+    )
 
 
 def test_what_cannot_be_read_is_an_error() -> None:

@@ -89,12 +89,15 @@ class Conversion:
 
 
 def to_theta(conversion: Conversion, path: str, blob: str) -> str:
-    """The manifest of a plain file, git-lfs pointer or text of git-theta, its values stored; a manifest stays."""
+    """The manifest of a plain file, git-lfs pointer or text of git-theta, its values stored.
+
+    A manifest stays, and so does an empty file, which has none.
+    """
     repository = conversion.repository
     with tempfile.TemporaryFile() as content:
         _copy_blob(repository, blob, content)
         head = os.pread(content.fileno(), git_theta.ENOUGH, 0)
-        if is_manifest(head):
+        if not head or is_manifest(head):
             return blob
         if git_theta.seems(head) and (parameters := git_theta.parameters(repository.blob(blob) or b"")):
             return _from_git_theta(conversion, path, parameters)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from theta_checkpoint.dtypes import DTYPES
 from theta_checkpoint.failure import Failure
+from theta_checkpoint.layout import BytesSource
 from theta_checkpoint.layout import FileSource
 from theta_checkpoint.layout import element_count
 from theta_checkpoint.manifest import ANY_VERSION
@@ -59,9 +60,10 @@ def tracked(repository: Repository, paths: Sequence[str] = ()) -> list[Tracked]:
 
 
 def manifests(repository: Repository, oids: Iterable[str | None]) -> dict[str, Manifest | BadManifest]:
-    """The manifests among these blobs, by blob id; the error for one that is damaged."""
+    """The manifests among these blobs, by blob id; the error for one that is damaged. An empty file has none stored."""
     wanted = dict.fromkeys(oid for oid in oids if oid)
-    return {oid: parsed(text) for oid, text in trees.blobs_beginning(repository, wanted, ANY_VERSION)}
+    stored = {oid: parsed(text) for oid, text in trees.blobs_beginning(repository, wanted, ANY_VERSION)}
+    return stored | {oid: identified(BytesSource(b"")).manifest for oid in trees.EMPTY_BLOBS if oid in wanted}
 
 
 def parsed(text: bytes) -> Manifest | BadManifest:

@@ -41,9 +41,12 @@ def cleaned(path: str, pieces: Iterable[bytes | memoryview], clone: Clone) -> Cl
     """The manifest for the bytes piped for ``path``; all values are stored when this returns.
 
     The same bytes always give the same manifest in a clone. A manifest is returned as it is, and so is what
-    git-theta 0.2.0 keeps in place of a checkpoint: it is no file of the user's.
+    git-theta 0.2.0 keeps in place of a checkpoint: it is no file of the user's. An empty file has no manifest: git
+    takes one for changed unless what it stores is empty too.
     """
     with spooled(pieces, Path(path), clone.temporary) as spool:
+        if not spool.source.size:
+            return Cleaned(b"")
         text, warning = _given_manifest(spool)
         if text is None:
             text = _given_by_git_theta(spool)

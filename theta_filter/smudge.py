@@ -32,6 +32,8 @@ def smudged(content: bytes, clone: Clone) -> Smudged:
     What is not a manifest passes through, and so does a manifest whose objects are not here: git commands
     then go on, and nothing is lost.
     """
+    if not content:
+        return Smudged([])
     if not is_manifest(content):
         what = "stored by git-theta 0.2.0; to get the checkpoint, type: git theta migrate PATH"
         known = git_theta.parameters(content) is not None

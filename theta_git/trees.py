@@ -13,6 +13,11 @@ from typing import IO
 
 from theta_git.repository import Repository
 
+EMPTY_BLOBS = (
+    "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
+    "473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813",
+)
+"""id of the empty blob in SHA-1 and in SHA-256"""
 _PIECE = 1 << 20
 _REGULAR = ("100644", "100755")
 

@@ -105,11 +105,26 @@ def test_a_checkpoint_in_a_compressed_zip_comes_back(repo: Path, git: Git) -> No
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\0", b"theta", b"theta 1", b"PK\x03\x04", b"\x80\x02}", random.Random(0).randbytes(100_000)]
+    "content", [b"\0", b"theta", b"theta 1", b"PK\x03\x04", b"\x80\x02}", random.Random(0).randbytes(100_000)]
 )
 def test_any_other_bytes_come_back_too(repo: Path, git: Git, content: bytes) -> None:
     (repo / "model.pt").write_bytes(content)
     check_round_trip(git, repo / "model.pt")
+
+
+def test_an_empty_file_is_stored_as_it_is_since_git_takes_it_for_changed_otherwise(repo: Path, git: Git) -> None:
+    path = repo / "model.pt"
+    path.write_bytes(b"")
+    git("add", ".")
+    git("commit", "--quiet", "--message=empty")
+    assert git("show", "HEAD:model.pt") == ""
+    path.unlink()
+    git("checkout", "--", "model.pt")
+    assert path.read_bytes() == b""
+    os.utime(path, (1e9, 1e9))
+    assert git("diff") == git("theta", "diff") == git("diff-index", "--name-only", "HEAD") == ""
+    assert git("theta", "status") == "1 checkpoint unchanged\n"
+    assert git("theta", "fsck") == "0 manifests checked, 0 findings\n"
 
 
 def test_a_group_larger_than_a_chunk_comes_back(repo: Path, git: Git) -> None:

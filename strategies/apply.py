@@ -22,6 +22,7 @@ from strategies.contract import Options
 from strategies.contract import Strategy
 from strategies.contract import check_sides
 from strategies.contract import options_of_sides
+from strategies.pieces import Flat
 from strategies.pieces import Whole
 from strategies.pieces import pieces
 
@@ -72,7 +73,7 @@ def merged(
     return _computed(strategy, base, [sides[i] for i in kept], options, _context_of(context, kept), output)
 
 
-def seen(strategy: Strategy, base: Tensor | None, sides: Sequence[Tensor], options: Options, context: Context) -> Any:
+def seen(strategy: Strategy, base: Flat | None, sides: Sequence[Flat], options: Options, context: Context) -> Any:
     """What belongs in ``context.seen`` of every slice of this group; None if the strategy looks at nothing first.
 
     Takes what :func:`merged` takes for slices, but whole.
@@ -80,8 +81,12 @@ def seen(strategy: Strategy, base: Tensor | None, sides: Sequence[Tensor], optio
     look = strategy.look(options)
     if look is None:
         return None
-    start = None if strategy.ignores_base(options) else base
-    return look(Whole(start, sides, compute_dtype(base, sides)), options, context)
+    start = None if base is None or strategy.ignores_base(options) else _flat(base)
+    return look(Whole(start, [_flat(side) for side in sides], compute_dtype(base, sides)), options, context)
+
+
+def _flat(version: Flat) -> Flat:
+    return version.reshape(-1) if isinstance(version, Tensor) else version
 
 
 def same_bits(a: Tensor, b: Tensor) -> bool:
@@ -164,10 +169,14 @@ def _computed(
         whole = shape or (1,)
         return compute(_shaped(base, whole), [side.reshape(whole) for side in sides], context).reshape(shape)
     base, sides = _shaped(base, (-1,)), [side.reshape(-1) for side in sides]
+    context = replace(context, total=context.total or len(sides[0]))
+    parts = list(pieces(sides[0]))
+    if len(parts) == 1:
+        return compute(base, sides, context).reshape(shape)
     result = torch.empty_like(sides[0], dtype=output)
-    for piece in pieces(result):
-        place = replace(context, offset=context.offset + piece.start, total=context.total or len(result))
-        result[piece] = compute(None if base is None else base[piece], [side[piece] for side in sides], place)
+    for part in parts:
+        place = replace(context, offset=context.offset + part.start)
+        result[part] = compute(None if base is None else base[part], [side[part] for side in sides], place)
     return result.reshape(shape)
 
 
@@ -197,9 +206,9 @@ class _Compute:
         return rounded
 
 
-def compute_dtype(base: Tensor | None, sides: Sequence[Tensor]) -> torch.dtype:
+def compute_dtype(base: Flat | None, sides: Sequence[Flat]) -> torch.dtype:
     """What a group is computed in: float64 if any version is, else float32."""
-    double = any(version.dtype == torch.float64 for version in _versions(base, sides))
+    double = any(version.dtype == torch.float64 for version in (base, *sides) if version is not None)
     return torch.float64 if double else torch.float32
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from strategies.contract import Options
@@ -34,7 +33,7 @@ def votes(kept: Sequence[Tensor], options: Options) -> Sequence[Tensor]:
 
 
 def _weighted(changes: Sequence[Tensor], weights: Sequence[float]) -> list[Tensor]:
-    return [change * weight for change, weight in zip(changes, weights, strict=True)]
+    return [change if weight == 1 else change * weight for change, weight in zip(changes, weights, strict=True)]
 
 
 def _rescaled(deltas: Sequence[Tensor], kept: Sequence[Tensor], options: Options) -> Sequence[Tensor]:
@@ -71,15 +70,16 @@ def elected_sum(
     With ``normalize`` it is divided by the sum of ``|w_i|`` over those sides, which is at least ``floor``; with
     ``signed`` by the sum of ``w_i``, which amplifies as soon as one of them is negative.
     """
-    total, mass = torch.zeros_like(sign), torch.zeros_like(sign)
-    for change, weight in zip(weighted, weights, strict=True):
-        agreeing = (change * sign).clamp_(min=0)
-        total.add_(agreeing)
-        if normalize:
-            mass.add_(agreeing.sign_(), alpha=weight if signed else abs(weight))
-    if normalize and signed:
+    total, *agreeing = [(change * sign).clamp_(min=0) for change in weighted]
+    counts = weights if signed else [abs(weight) for weight in weights]
+    mass = total.sign().mul_(counts[0]) if normalize else None
+    for change, count in zip(agreeing, counts[1:], strict=True):
+        total.add_(change)
+        if mass is not None:
+            mass.add_(change.sign_(), alpha=count)
+    if mass is not None and signed:
         total.div_(mass.masked_fill_(mass == 0, 1.0))
-    elif normalize:
+    elif mass is not None:
         # where nobody agrees the total is 0, whatever it is divided by
         least = min(filter(None, map(abs, weights)), default=1.0)
         total.div_(mass.clamp_(min=floor or max(least, _SMALLEST)))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -15,13 +16,31 @@ PIECE = 28 * 4096
 cache, many enough for calls into torch to cost little. Work on several groups at once, from as many threads, and give
 torch itself one (``torch.set_num_threads``): the barriers of its own cost a busy machine far more than they gain."""
 
-Elementwise = Callable[["Tensor | None", "Sequence[Tensor]"], "Tensor"]
-"""from slices of base and of the sides to a slice of as many elements, each from those at its place alone"""
+OfSide = Callable[["Tensor | None", "Tensor"], "Tensor"]
+"""from slices of base and of a side to a slice of as many elements, each from those at its place alone"""
 
 
-def pieces(flat: Tensor) -> Iterator[slice]:
-    """The slices that cover a flat tensor: of ``PIECE`` elements each on the CPU, all at once on other devices."""
-    step = PIECE if flat.device.type == "cpu" else max(1, len(flat))
+class Flat(Protocol):
+    """A version of a group in C order: a flat tensor, or what reads slices of it as they are asked for."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """of the elements"""
+        ...
+
+    def __len__(self) -> int:
+        """The number of elements."""
+        ...
+
+    def __getitem__(self, part: slice, /) -> Tensor:
+        """Some of them."""
+        ...
+
+
+def pieces(flat: Flat) -> Iterator[slice]:
+    """The slices that cover a group: of ``PIECE`` elements each, but all at once of a tensor on another device."""
+    elsewhere = isinstance(flat, Tensor) and flat.device.type != "cpu"
+    step = max(1, len(flat)) if elsewhere else PIECE
     return (slice(start, start + step) for start in range(0, len(flat), step))
 
 
@@ -44,23 +63,18 @@ def values_of(tensor: Tensor) -> Values:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A whole group as :attr:`strategies.contract.Strategy.look` sees it: flat, in the compute dtype, unchecked."""
+    """A whole group as :attr:`strategies.contract.Strategy.look` sees it: in the compute dtype, unchecked."""
 
-    base: Tensor | None
-    sides: Sequence[Tensor]
+    base: Flat | None
+    sides: Sequence[Flat]
     precision: torch.dtype
 
-    def values(self, function: Elementwise) -> Values:
-        """What an elementwise function gives for the group."""
-        return Values(
-            self.sides[0].numel(),
-            lambda: (self._applied(function, piece) for piece in pieces(self.sides[0].reshape(-1))),
-            lambda step: self._applied(function, slice(None, None, step)),
-        )
+    def values(self, side: int, function: OfSide) -> Values:
+        """What an elementwise function gives for one side of the group."""
+        flat = self.sides[side]
 
-    def _applied(self, function: Elementwise, part: slice) -> Tensor:
-        base = None if self.base is None else self._part(self.base, part)
-        return function(base, [self._part(side, part) for side in self.sides])
+        def applied(part: slice) -> Tensor:
+            base = None if self.base is None else self.base[part].to(self.precision)
+            return function(base, flat[part].to(self.precision))
 
-    def _part(self, tensor: Tensor, part: slice) -> Tensor:
-        return tensor.reshape(-1)[part].to(self.precision)
+        return Values(len(flat), lambda: map(applied, pieces(flat)), lambda step: applied(slice(None, None, step)))

@@ -73,8 +73,9 @@ def _located(values: Values, index: int) -> tuple[float, int]:
     below, between = 0, list[NDArray[Any]]()
     for piece in values.pieces():
         array = _array(piece)
-        below += int(np.count_nonzero(array < low))
-        between.append(array[(array >= low) & (array <= high)])
+        smaller = array < low
+        below += int(np.count_nonzero(smaller))
+        between.append(array[(array <= high) ^ smaller])
     found = np.concatenate(between)
     if not 0 <= index - below < len(found):
         found, below = np.concatenate([_array(piece) for piece in values.pieces()]), 0

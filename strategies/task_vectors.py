@@ -86,7 +86,7 @@ def changes(base: Tensor | None, sides: Sequence[Tensor]) -> list[Tensor]:
 
 def magnitudes(whole: Whole, side: int) -> Values:
     """``|d_i|`` of one side."""
-    return whole.values(lambda base, sides: changes(base, [sides[side]])[0].abs_())
+    return whole.values(side, lambda base, values: changes(base, [values])[0].abs_())
 
 
 def _calibrated(delta: Delta, deltas: Sequence[Tensor], options: Options, context: Context) -> Tensor:

@@ -52,6 +52,7 @@ def updates_in(folder: Path, manifest: Manifest) -> dict[str, Update]:
             module, _, leaf = name.rpartition(".")
             group = _group(module, manifest, leaf)
             updates[group] = replacement(data, name, manifest, group)
+        data.check_unchanged()
         return updates
 
 

@@ -52,7 +52,9 @@ def updates_in(path: Path, kind: str, manifest: Manifest) -> dict[str, Update]:
             parts = " and ".join(f"GROUP/{part}" for part in spec.parts)
             raise BadUpdate(f"{path}: {odd[0]}: an update of type {kind} has {parts} for each group, and nothing else")
         updates = {group: spec.read(data, group, manifest) for group in sorted(updated)}
-        return updates | {name: replacement(data, name, manifest, name) for name in sorted(whole)}
+        updates |= {name: replacement(data, name, manifest, name) for name in sorted(whole)}
+        data.check_unchanged()
+        return updates
 
 
 def factor(matrix: NDArray[Any], data: FileCheckpoint, name: str) -> Factor:

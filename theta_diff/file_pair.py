@@ -19,6 +19,7 @@ from theta_checkpoint.manifest import Tensor
 from theta_checkpoint.manifest import TiedTensor
 from theta_diff.open_file import OpenFile
 from theta_diff.sides import Side
+from theta_store.capture import GroupSource
 from theta_store.capture import group_chunks
 from theta_store.chunks import MAX_CHUNK
 from theta_store.chunks import WORKERS
@@ -36,6 +37,10 @@ class LooseCheckpoint:
     def chunks(self, name: str) -> Iterator[bytes]:
         """The bytes of a group, see :meth:`theta_store.checkpoint.Checkpoint.chunks`; raises FileChanged."""
         return group_chunks(self.source, self.groups[name])
+
+    def in_place(self, name: str) -> Source:
+        """See :meth:`theta_store.checkpoint.Checkpoint.in_place`."""
+        return GroupSource(self.source, self.groups[name])
 
 
 def file_pair(old: Path, new: Path) -> tuple[Side, Side]:

@@ -25,6 +25,7 @@ from theta_checkpoint.layout import FileSource
 from theta_checkpoint.layout import Source
 from theta_store.capture import PIECE
 from theta_store.capture import FileChanged
+from theta_store.capture import moment
 from theta_store.chunks import chunk_ranges
 from theta_store.seen import is_settled
 from theta_store.seen import state
@@ -87,7 +88,7 @@ class _Twin:
 
     def check_unchanged(self) -> None:
         """Raise :class:`FileChanged` if the file was written to since it was opened."""
-        if _moment(os.fstat(self.fd)) != _moment(self._status):
+        if moment(os.fstat(self.fd)) != moment(self._status):
             raise FileChanged(_CHANGED)
 
 
@@ -134,7 +135,3 @@ def _twin(path: Path, folder: Path, stack: contextlib.ExitStack) -> _Twin | None
 def _temporary(folder: Path) -> BinaryIO:
     folder.mkdir(parents=True, exist_ok=True)
     return tempfile.TemporaryFile(dir=folder)
-
-
-def _moment(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -28,6 +28,7 @@ from strategies.contract import MergeError
 from strategies.contract import options_of_sides
 from strategies.methods.lora import merged_factors
 from strategies.pieces import PIECE
+from strategies.pieces import Flat
 from strategies.survey import surveyed
 from theta_checkpoint.dtypes import DTYPES
 from theta_checkpoint.layout import element_count
@@ -52,6 +53,9 @@ from theta_store.chunks import chunk_length
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# glibc hands every block larger than a threshold back to the system, and asks for fresh zeros for the next one: for
+# slices that costs more than all arithmetic. The largest block freed so far becomes the threshold, up to 32 MiB.
+numpy.empty(31 << 20, numpy.uint8)
 # Groups are computed side by side, a core each: threads within one would only wait for one another, and its sums
 # would depend on their number.
 torch.set_num_threads(1)
@@ -83,7 +87,7 @@ class Computer:
         """The result's bytes in its storage order, cut into the chunks in which they are stored; raises as below."""
         return map(bytes, values.recut(self.pieces(group), chunk_length(group.state.dtype, group.state.shape)))
 
-    def pieces(self, group: Computed) -> Iterator[bytes]:
+    def pieces(self, group: Computed) -> Iterator[bytes | memoryview]:
         """The result's bytes in its storage order, as they are made.
 
         Raises :class:`strategies.contract.CannotMerge`, or whatever reading the values raises.
@@ -188,18 +192,24 @@ class Computer:
 
     def _looked_at(self, group: Computed) -> Iterator[Slices]:
         """Every version's next slice, for strategies that have to look at all of them first."""
-        base, *present = self._whole(group)
-        sides = [side for side in present if side is not None]
         kept = sides_of(group)
+        base = self._flat(BASE, group) if _reads_base(group) else None
+        sides = [self._flat(side, group) for side in kept]
         options = options_of_sides(group.choice.strategy, group.choice.options, kept, len(group.conflict.sides))
         context = Context(group.conflict.name, sides=kept)
-        place = replace(
-            context, seen=seen(group.choice.strategy, base, sides, options, context), total=sides[0].numel()
-        )
-        flat = [None if version is None else version.reshape(-1) for version in (base, *sides)]
-        for start in range(0, sides[0].numel(), _slice(group)):
-            stop = start + _slice(group)
-            yield [None if each is None else each[start:stop] for each in flat], replace(place, offset=start)
+        place = replace(context, seen=seen(group.choice.strategy, base, sides, options, context), total=len(sides[0]))
+        for start in range(0, len(sides[0]), _slice(group)):
+            part = slice(start, start + _slice(group))
+            slices = [side[part] for side in sides]
+            first = self._unread_base(group, slices[0].shape) if base is None else base[part]
+            yield [first, *slices], replace(place, offset=start)
+
+    def _flat(self, version: int, group: Computed) -> Flat:
+        """A version of a group, flat: read slice by slice as often as it is asked for where that is cheap."""
+        found = values.flat(self._checkpoint(version), group.conflict.name)
+        if isinstance(found, values.InPlace) and group.choice.options["device"] == "cpu":
+            return _InPlace(found, torch_dtype(found.dtype))
+        return _placed(found[:], group)
 
     def _slices(self, group: Computed) -> Iterator[Slices]:
         """Every version's next slice, and its place in the group."""
@@ -243,6 +253,20 @@ class Computer:
         if not options["allow_nonfinite"] and not bool(torch.isfinite(narrow.float()).all()):
             raise CannotMerge(place.group, f"the result is too large for {group.state.dtype}")
         return narrow
+
+
+@dataclass(frozen=True, slots=True)
+class _InPlace:
+    """See :class:`strategies.pieces.Flat`."""
+
+    values: values.InPlace
+    dtype: torch.dtype
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, part: slice) -> torch.Tensor:
+        return tensor_of(self.values[part])
 
 
 def _reads_base(group: Computed) -> bool:
@@ -290,11 +314,12 @@ def _slice(group: Computed) -> int:
     return PIECE if group.choice.options["device"] == "cpu" else PIECE << 10
 
 
-def _raw(tensor: torch.Tensor) -> bytes:
+def _raw(tensor: torch.Tensor) -> memoryview:
+    """The bytes of its elements."""
     flat = tensor.detach().cpu().contiguous().reshape(-1)
     if flat.is_complex():
         flat = torch.view_as_real(flat).reshape(-1)
-    return flat.view(torch.uint8).numpy().tobytes()
+    return flat.view(torch.uint8).numpy().data
 
 
 def _roomy(base: torch.dtype, output: torch.dtype) -> torch.dtype:

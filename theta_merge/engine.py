@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import sys
-import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -21,21 +20,17 @@ _NOTHING = Nothing()
 
 def computer(checkpoints: Sequence[Checkpoint | None], data: SideData, beside: Beside = _NOTHING) -> Computer:
     """What computes groups of these checkpoints, one per side and base last."""
-    _import()
+    load()
     from theta_merge.compute import Computer
 
     return Computer(checkpoints, data, beside)
 
 
-def start() -> None:
-    """Begin to import the engine, beside whatever is done until it is needed."""
-    threading.Thread(target=_import, daemon=True).start()
+def load() -> None:
+    """Import the engine, if it is not, without collecting garbage: torch makes half a million objects that stay.
 
-
-def _import() -> None:
-    """Import it without collecting garbage: torch makes half a million objects, and they live to the end.
-
-    Looking through them again and again, and once more at exit, takes as long as all the rest of the import.
+    Looking through them again and again, and once more at exit, takes as long as all the rest of the import. It is
+    best done by the main thread: the memory of others grows by a page at a time.
     """
     if "torch" in sys.modules:
         return

@@ -32,7 +32,7 @@ from theta_merge.wishes import chosen
 from theta_merge.wishes import given
 from theta_merge.wishes import preferred
 from theta_store.checkpoint import Checkpoint
-from theta_store.checkpoint import FileCheckpoint
+from theta_store.checkpoint import OpenCheckpoint
 from theta_store.checkpoint import opened
 
 DONE, CONFLICT, FAILED = 0, 1, 2
@@ -66,9 +66,8 @@ def merge(args: argparse.Namespace) -> int:
     base, sides = _files(args.files)
     device = [f"device={args.device}"] if args.device else []
     asked = given(args.strategy, [*args.options, *device], args.recipe, args.values)
-    if _computes(asked, len(sides)) and not args.dry_run:
-        engine.start()
-    with _opened([*sides, base]) as checkpoints, contextlib.ExitStack() as stack:
+    computes = _computes(asked, len(sides)) and not args.dry_run
+    with _opened([*sides, base], computes) as checkpoints, contextlib.ExitStack() as stack:
         wanted = _wanted(checkpoints, asked, str(args.output))
         found = BesideFiles(sides, stack)
         with side_data((group.choice for group in wanted.computed), len(sides), found) as data:
@@ -93,14 +92,17 @@ def _files(files: Sequence[str]) -> tuple[Path | None, list[Path]]:
 
 
 @contextlib.contextmanager
-def _opened(paths: Sequence[Path | None]) -> Iterator[list[FileCheckpoint | None]]:
+def _opened(paths: Sequence[Path | None], computes: bool) -> Iterator[list[OpenCheckpoint | None]]:
+    """The checkpoints in these files; what computes is loaded while they are read."""
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(len(paths)) as pool:
         waiting = [pool.submit(stack.enter_context, opened(path)) if path else None for path in paths]
+        if computes:
+            engine.load()
         yield [future.result() if future else None for future in waiting]
 
 
 def _wanted(
-    checkpoints: Sequence[FileCheckpoint | None], asked: Wish, path: str, refused: dict[str, str] | None = None
+    checkpoints: Sequence[OpenCheckpoint | None], asked: Wish, path: str, refused: dict[str, str] | None = None
 ) -> Outcome:
     *sides, base = [checkpoint.manifest if checkpoint else None for checkpoint in checkpoints]
     bones = {one.manifest.skeleton: one.found.skeleton for one in checkpoints if one}

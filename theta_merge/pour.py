@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import secrets
 import zlib
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
 from theta_checkpoint import skeleton
@@ -23,7 +25,7 @@ from theta_merge.settle import chunks_in_order
 from theta_merge.side_data import Beside
 from theta_merge.side_data import SideData
 from theta_merge.untied import Untied
-from theta_store.checkpoint import FileCheckpoint
+from theta_store.checkpoint import OpenCheckpoint
 from theta_store.chunks import MAX_CHUNK
 from theta_store.chunks import WORKERS
 from theta_store.chunks import chunk_ranges
@@ -32,14 +34,14 @@ from theta_store.crcs import expected_bytes
 
 
 def poured(
-    wanted: Outcome, checkpoints: Sequence[FileCheckpoint | None], data: SideData, path: Path, found: Beside
+    wanted: Outcome, checkpoints: Sequence[OpenCheckpoint | None], data: SideData, path: Path, found: Beside
 ) -> tuple[str, ...]:
     """Write the merged file; at ``path`` is what was there before, or all of it. Memory: a few slices.
 
     What the user should know of it, a line each.
 
-    ``checkpoints`` are one per side, base last. Raises OSError, and what computing raises
-    (:class:`strategies.contract.CannotMerge`).
+    ``checkpoints`` are one per side, base last. Raises OSError, :class:`theta_store.capture.FileChanged` where one
+    was written to meanwhile, and what computing raises (:class:`strategies.contract.CannotMerge`).
     """
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
@@ -48,6 +50,9 @@ def poured(
             notes = _pour(wanted, checkpoints, data, fd, found)
         finally:
             os.close(fd)
+        for checkpoint in (*checkpoints, *chain.from_iterable(data.values())):
+            if isinstance(checkpoint, OpenCheckpoint):
+                checkpoint.check_unchanged()
         os.replace(partial, path)
         return notes
     finally:
@@ -55,7 +60,7 @@ def poured(
 
 
 def _pour(
-    wanted: Outcome, checkpoints: Sequence[FileCheckpoint | None], data: SideData, fd: int, found: Beside
+    wanted: Outcome, checkpoints: Sequence[OpenCheckpoint | None], data: SideData, fd: int, found: Beside
 ) -> tuple[str, ...]:
     segments = list(wanted.frame.segments)
     if wanted.frame.side is not None:
@@ -63,14 +68,17 @@ def _pour(
         assert frame is not None
         segments = skeleton.decoded(frame.found.skeleton)
     starts = dict(_starts(segments))
-    holes = {segment.name: start for start, segment in starts.items() if isinstance(segment, Hole)}
+    holes = [(start, segment) for start, segment in starts.items() if isinstance(segment, Hole)]
+    holes.sort(key=lambda hole: -hole[1].length)  # the longest first, so that no core is left to do one alone
+    if size := sum(map(_length, segments)):
+        os.posix_fallocate(fd, 0, size)  # a full disk is told before any work, and writing takes half the time
     chunks = _Chunks(wanted, [Untied(checkpoint) if checkpoint else None for checkpoint in checkpoints], data, found)
     with ThreadPoolExecutor(WORKERS) as pool:
-        for _ in pool.map(lambda name: _write(fd, chunks.of(name), holes[name]), sorted(holes)):
+        for _ in pool.map(lambda hole: _write(fd, chunks.of(hole[1].name), hole[0]), holes):
             pass
         for start, segment in starts.items():
             if isinstance(segment, Literal):
-                _write(fd, iter([segment.data]), start)
+                _write(fd, [segment.data], start)
         _write_checksums(fd, starts, pool)
     return chunks.notes
 
@@ -79,10 +87,13 @@ def _starts(segments: Sequence[Segment]) -> Iterator[tuple[int, Segment]]:
     """Each segment with its first byte in the file; empty ones, which may share it, are left out."""
     position = 0
     for segment in segments:
-        length = len(segment.data) if isinstance(segment, Literal) else segment.length
-        if length:
+        if length := _length(segment):
             yield position, segment
-        position += length
+            position += length
+
+
+def _length(segment: Segment) -> int:
+    return len(segment.data) if isinstance(segment, Literal) else segment.length
 
 
 class _Chunks:
@@ -99,7 +110,7 @@ class _Chunks:
         """What is to be said of the groups that were computed."""
         return tuple(self._computer.cautions.notes()) if self._wanted.computed else ()
 
-    def of(self, name: str) -> Iterator[bytes]:
+    def of(self, name: str) -> Iterator[bytes | memoryview]:
         """The chunks of one group in storage order."""
         group = self._wanted.groups[name]
         if isinstance(group, Computed):
@@ -111,7 +122,7 @@ class _Chunks:
         return checkpoint.chunks(name) if group.state.strides == target.strides else chunks_in_order(checkpoint, target)
 
 
-def _write(fd: int, pieces: Iterator[bytes], position: int) -> None:
+def _write(fd: int, pieces: Iterable[bytes | memoryview], position: int) -> None:
     for piece in pieces:
         view = memoryview(piece)
         while view:
@@ -128,7 +139,7 @@ def _write_checksums(fd: int, starts: dict[int, Segment], pool: ThreadPoolExecut
         ranges = sorted({pair for checksum in checksums.values() for pair in checksum.ranges} - crcs.keys())
         crcs.update(zip(ranges, pool.map(lambda pair: _crc(fd, pair), ranges), strict=True))
         for start, checksum in checksums.items():
-            _write(fd, iter([expected_bytes(checksum, crcs)]), start)
+            _write(fd, [expected_bytes(checksum, crcs)], start)
 
 
 def _crc(fd: int, pair: Range) -> int:

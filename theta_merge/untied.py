@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dataclasses import replace
 from functools import cached_property
 
+from theta_checkpoint.layout import Source
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Tensor
 from theta_merge.decide import own_tensor
@@ -29,5 +30,12 @@ class Untied:
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """See :meth:`theta_store.checkpoint.Checkpoint.chunks`."""
+        return self.checkpoint.chunks(self._owner(name))
+
+    def in_place(self, name: str) -> Source | None:
+        """See :meth:`theta_store.checkpoint.Checkpoint.in_place`."""
+        return self.checkpoint.in_place(self._owner(name))
+
+    def _owner(self, name: str) -> str:
         tied = self.checkpoint.manifest.aliases.get(name)
-        return self.checkpoint.chunks(tied.owner if tied else name)
+        return tied.owner if tied else name

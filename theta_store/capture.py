@@ -6,6 +6,7 @@ encodes and stores only those that are new here. So the cost follows what change
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Collection
 from collections.abc import Iterator
@@ -50,8 +51,8 @@ from theta_store.parallel import mapped
 from theta_store.sketches import Sketch
 from theta_store.store import Store
 
-PIECE = 512 << 10
-"""bytes read at a time where they need not be cut as they are stored"""
+PIECE = 448 << 10
+"""bytes read at a time where they need not be cut as they are stored: what strategies compute at a time, in float32"""
 
 
 _KIN = 8
@@ -60,6 +61,11 @@ _KIN = 8
 
 class FileChanged(Failure):
     """The file was written to while it was read."""
+
+
+def moment(status: os.stat_result) -> tuple[int, int, int]:
+    """What is another for a file that was written to meanwhile."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +247,23 @@ def group_pieces(source: Source, group: Group) -> Iterator[bytes]:
         yield _read(source, group.offset + start, length)
 
 
+@dataclass(frozen=True, slots=True)
+class GroupSource:
+    """The bytes of a group as a :class:`Source`; reading raises :class:`FileChanged`."""
+
+    file: Source
+    group: Group
+
+    @property
+    def size(self) -> int:
+        """length of the group in bytes"""
+        return self.group.length
+
+    def read(self, offset: int, length: int) -> bytes:
+        """See :meth:`Source.read`."""
+        return _read(self.file, self.group.offset + offset, min(length, self.size - offset))
+
+
 def _length(group: Group) -> int:
     return group.length
 
@@ -252,7 +275,7 @@ def _span(pair: Range) -> int:
 def _read(source: Source, offset: int, length: int) -> bytes:
     data = source.read(offset, length)
     if len(data) != length:
-        raise FileChanged(f"the file ended at byte {offset + len(data)} while it was read; add it again")
+        raise FileChanged(f"the file ended at byte {offset + len(data)} while it was read; run the command again")
     return data
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +21,6 @@ from theta_checkpoint.manifest import Recipe
 from theta_store import chains
 from theta_store import sketches
 from theta_store.chains import chain
-from theta_store.chains import checked
 from theta_store.objects import CorruptObject
 from theta_store.objects import ObjectStore
 
@@ -43,6 +43,10 @@ class Checkpoint(Protocol):
         """
         ...
 
+    def in_place(self, name: str) -> Source | None:
+        """The same bytes where they lie in a file as they are, unverified; None where they have to be decoded."""
+        ...
+
 
 @dataclass(frozen=True)
 class StoredCheckpoint:
@@ -54,6 +58,9 @@ class StoredCheckpoint:
     def chunks(self, name: str) -> Iterator[bytes]:
         """See :meth:`Checkpoint.chunks`."""
         return chains.chunks(self._chain(name, self.digest(name)), name, self.objects, self.length(name))
+
+    def in_place(self, name: str) -> None:
+        """See :meth:`Checkpoint.in_place`."""
 
     def skeleton(self) -> bytes:
         """The bytes of the skeleton; raises :class:`CorruptObject` for more than any checkpoint has."""
@@ -103,21 +110,46 @@ class FileCheckpoint:
         return self.found.manifest
 
     def chunks(self, name: str) -> Iterator[bytes]:
-        """See :meth:`Checkpoint.chunks`."""
+        """See :meth:`Checkpoint.chunks`; as the file has them now."""
         from theta_store.capture import group_pieces
 
-        return checked(group_pieces(self.source, self._groups[name]), name, self.manifest.groups[name].digest)
+        return group_pieces(self.source, self._groups[name])
+
+    def in_place(self, name: str) -> Source:
+        """See :meth:`Checkpoint.in_place`."""
+        from theta_store.capture import GroupSource
+
+        return GroupSource(self.source, self._groups[name])
 
     @cached_property
     def _groups(self) -> dict[str, Group]:
         return {group.name: group for group in self.found.layout.groups}
 
 
+@dataclass(frozen=True)
+class OpenCheckpoint(FileCheckpoint):
+    """A checkpoint in a file that others may write to."""
+
+    path: Path
+    fd: int
+    before: tuple[int, int, int]
+    """the file's moment before its first byte was read"""
+
+    def check_unchanged(self) -> None:
+        """Raise :class:`FileChanged` if the file was written to since then; to be asked once all values are read."""
+        from theta_store.capture import FileChanged
+        from theta_store.capture import moment
+
+        if moment(os.fstat(self.fd)) != self.before:
+            raise FileChanged(f"{self.path}: the file was written to while it was read; run the command again")
+
+
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[FileCheckpoint]:
+def opened(path: Path) -> Iterator[OpenCheckpoint]:
     """The checkpoint in a file outside of any repository; raises OSError."""
     from theta_store.capture import identified
+    from theta_store.capture import moment
 
     with path.open("rb") as file:
-        source = FileSource(file.fileno())
-        yield FileCheckpoint(identified(source), source)
+        before, source = moment(os.fstat(file.fileno())), FileSource(file.fileno())
+        yield OpenCheckpoint(identified(source), source, path, file.fileno(), before)

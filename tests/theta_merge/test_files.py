@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy
 import pytest
 import torch
+from safetensors.numpy import save_file
 
+from strategies import selection
 from tests.theta_merge.conftest import BASE
 from tests.theta_merge.conftest import OURS
 from tests.theta_merge.conftest import THEIRS
 from tests.theta_merge.conftest import load
 from tests.theta_merge.conftest import save
 from theta_merge import files
+from theta_merge.pour import poured
+from theta_store import values as values_of_groups
 
 
 @pytest.fixture(autouse=True)
@@ -120,6 +127,39 @@ def test_pytorch_files_have_sound_checksums_and_load(three_files: Path) -> None:
 def test_the_output_may_be_one_of_the_inputs() -> None:
     assert theta_merge("base", "ours", "theirs", "-o", "ours", "-s", "average") == 0
     assert load("ours")["a"] == 2.0
+
+
+@pytest.mark.parametrize(("size", "message"), [(None, "theirs: the file was written to"), (40, "the file ended at")])
+def test_an_input_that_is_written_to_meanwhile_is_refused(
+    three_files: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    size: int | None,
+    message: str,
+) -> None:
+    def poured_late(*arguments: Any) -> Any:
+        with Path("theirs").open("r+b") as file:
+            file.truncate(size) if size else file.write(file.read(1))
+            os.utime(file.fileno(), ns=(0, 0))
+        return poured(*arguments)
+
+    monkeypatch.setattr(files, "poured", poured_late)
+    assert theta_merge("base", "ours", "theirs", "-o", "out", "-s", "average") == 2
+    assert message in capsys.readouterr().err
+    assert sorted(path.name for path in three_files.iterdir()) == ["base", "ours", "theirs"]
+
+
+@pytest.mark.parametrize("strategy", ["ties", "breadcrumbs-ties"])
+def test_large_groups_are_trimmed_where_they_lie(strategy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = numpy.random.default_rng(0)
+    for name in ("base", "ours", "theirs"):
+        values = random.standard_normal((300, 700)).astype(numpy.float32)
+        save_file({"a": values, "b": values.astype(numpy.float16), "c": values[:0]}, name)
+    assert theta_merge("base", "ours", "theirs", "-o", "held", "-s", strategy, "-X", "density=0.3") == 0
+    monkeypatch.setattr(values_of_groups, "MAX_CHUNK", 1000)
+    monkeypatch.setattr(selection, "_SAMPLE", 1000)
+    assert theta_merge("base", "ours", "theirs", "-o", "in place", "-s", strategy, "-X", "density=0.3") == 0
+    assert Path("in place").read_bytes() == Path("held").read_bytes()
 
 
 def test_a_set_of_groups_that_neither_file_has() -> None:

@@ -48,6 +48,17 @@ def row_norms(values: Tensor) -> Tensor:
     return row_dots(values, values).sqrt_()
 
 
+def rounded_row_dots(a: Tensor, b: Tensor) -> Tensor:
+    """As :func:`row_dots`, but summed in the dtype of the slices, up to its rounding."""
+    return (a * b).sum(dim=-1, keepdim=True)
+
+
+def rounded_row_norms(values: Tensor) -> Tensor:
+    """As :func:`row_norms`, but summed in the dtype of the slices, up to its rounding."""
+    norms: Tensor = torch.linalg.vector_norm(values, dim=-1, keepdim=True)
+    return norms
+
+
 def _pieces(*tensors: Tensor) -> Iterator[list[Tensor]]:
     flat = [tensor.reshape(-1) for tensor in tensors]
     for start in range(0, flat[0].numel(), _PIECE):

@@ -21,6 +21,13 @@ ELECT = Option(
     "signs are elected by weighted changes, or by changes as they are, as in the paper",
     choices=("weighted", "unweighted"),
 )
+ANGLES = Option(
+    "angles",
+    "choice",
+    "float64",
+    "what norms and angles are computed in: float64, or like all else the precision of the input, as mergekit does",
+    choices=("float64", "input"),
+)
 DIVISOR = Option(
     "divisor",
     "choice",

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import sys
-from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from strategies.contract import Context
 from strategies.contract import Option
 from strategies.contract import Options
+from strategies.shared_options import ANGLES
 from strategies.task_vectors import task_vector_strategy
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_SMALLEST = 2.0**-126
+"""product of norms that is divided by, in float32 too"""
 
 
 def delta(deltas: Sequence[Tensor], options: Options, context: Context) -> Tensor:
@@ -34,20 +36,22 @@ def _ratio(deltas: Sequence[Tensor], options: Options) -> Tensor:
 
 
 def _mean_cosine(deltas: Sequence[Tensor], options: Options) -> Tensor:
+    from strategies.reductions import rounded_row_dots
+    from strategies.reductions import rounded_row_norms
     from strategies.reductions import row_dots
     from strategies.reductions import row_norms
 
+    exact = options["angles"] == "float64"
+    dots, lengths = (row_dots, row_norms) if exact else (rounded_row_dots, rounded_row_norms)
     by_row = options["filter_wise"] and deltas[0].ndim > 1
     rows = [change if by_row else change.reshape(1, -1) for change in deltas]
-    norms = [row_norms(each) for each in rows]
-    least = max(options["floor"], sys.float_info.min)
-    cosines = [row_dots(rows[i], rows[j]) / (norms[i] * norms[j]).clamp(min=least) for i, j in _pairs(len(rows))]
+    norms = [lengths(each) for each in rows]
+    cosines = [
+        dots(rows[i], rows[j]) / (norms[i] * norms[j]).clamp(min=options["floor"] or _SMALLEST)
+        for i, j in itertools.combinations(range(len(rows)), 2)
+    ]
     mean: Tensor = sum(cosines[1:], cosines[0]) / len(cosines)
     return mean if by_row else mean.reshape(())
-
-
-def _pairs(count: int) -> Iterator[tuple[int, int]]:
-    return itertools.combinations(range(count), 2)
 
 
 STRATEGY = task_vector_strategy(
@@ -61,6 +65,7 @@ STRATEGY = task_vector_strategy(
         Option("filter_wise", "bool", False, "one ratio per row instead of per tensor"),
         Option("clamp", "bool", True, "stay between base and average; false: the formula as it is, unbounded"),
         Option("floor", "float", 0.0, "least product of norms divided by (mergekit: 1e-6)", "[0, inf)"),
+        ANGLES,
     ),
     sides=(2, None),
     symmetric=True,

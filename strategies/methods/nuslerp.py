@@ -11,6 +11,7 @@ from strategies.contract import Option
 from strategies.contract import Options
 from strategies.contract import Strategy
 from strategies.contract import without_deltas
+from strategies.shared_options import ANGLES
 from strategies.shared_options import DELTAS
 from strategies.shared_options import WEIGHTS
 
@@ -31,10 +32,11 @@ def merge(base: Tensor | None, sides: Sequence[Tensor], options: Options, contex
 def _arcs(a: Tensor, b: Tensor, t: float, options: Options) -> Tensor:
     from strategies.spherical import slerp_slices
 
+    rounded = options["angles"] == "input"
     if options["flatten"] or a.ndim < 2:
-        return slerp_slices(a.reshape(1, -1), b.reshape(1, -1), t).reshape(a.shape)
+        return slerp_slices(a.reshape(1, -1), b.reshape(1, -1), t, rounded).reshape(a.shape)
     axis = 0 if options["row_wise"] else -1
-    return slerp_slices(a.movedim(axis, -1), b.movedim(axis, -1), t).movedim(-1, axis)
+    return slerp_slices(a.movedim(axis, -1), b.movedim(axis, -1), t, rounded).movedim(-1, axis)
 
 
 STRATEGY = Strategy(
@@ -62,6 +64,7 @@ STRATEGY = Strategy(
             aliases=("nuslerp_row_wise",),
         ),
         replace(DELTAS, default=True),
+        ANGLES,
     ),
     sides=(2, 2),
     symmetric=True,

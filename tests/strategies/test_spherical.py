@@ -82,6 +82,22 @@ def test_nuslerp_by_slices_of_the_first_axis(merge: Merge, far: Versions) -> Non
     close(merge("nuslerp", base, ours, theirs, flatten=False, row_wise=True), expected)
 
 
+def test_nuslerp_may_take_its_angles_in_float32(merge: Merge) -> None:
+    random = np.random.default_rng(3)
+    base, ours, theirs = (random.normal(size=(40, 3)).astype(np.float32) for _ in range(3))
+    found = merge("nuslerp", base, ours, theirs, flatten=False, angles="input")
+    a, b = ours - base, theirs - base
+    units = [each / np.linalg.norm(each, axis=1, keepdims=True) for each in (a, b)]
+    theta = np.arccos((units[0] * units[1]).sum(1, keepdims=True))
+    assert theta.dtype == np.float32
+    expected = base + (np.sin(theta / 2) * a + np.sin(theta / 2) * b) / np.sin(theta)
+    assert np.abs(found - expected).max() <= 1e-6 * np.abs(expected).max()
+    rows = zip(a.astype(float), b.astype(float), strict=True)
+    exact = base + np.stack([arc(one, other, 0.5) for one, other in rows])
+    by_default = merge("nuslerp", base, ours, theirs, flatten=False)
+    assert np.abs(by_default - exact).mean() < np.abs(found - exact).mean()
+
+
 @pytest.mark.parametrize("factor", [-1.0, -1.001, 1.0 + 1e-12])
 def test_nuslerp_does_not_blow_up_on_a_line(merge: Merge, factor: float) -> None:
     base, change = np.ones(1), np.full(1, 0.5)

@@ -308,6 +308,20 @@ def test_model_stock_by_row(merge: Merge, versions: Versions) -> None:
     close(merge("model-stock", base, ours, theirs, filter_wise=True), expected)
 
 
+def test_model_stock_may_take_its_angles_in_float32(merge: Merge) -> None:
+    random = np.random.default_rng(0)
+    base, ours, theirs = (random.normal(size=(40, 3)).astype(np.float32) for _ in range(3))
+    found = merge("model-stock", base, ours, theirs, filter_wise=True, clamp=False, angles="input")
+    a, b = ours - base, theirs - base
+    c = ((a * b).sum(1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)))[:, None]
+    assert c.dtype == np.float32
+    expected = base + (2 * c / (1 + c)) * ((a + b) / 2)
+    assert np.abs(found - expected).max() <= 1e-6 * np.abs(expected).max()
+    exact = merge("model-stock", *(x.astype(float) for x in (base, ours, theirs)), filter_wise=True, clamp=False)
+    default = merge("model-stock", base, ours, theirs, filter_wise=True, clamp=False)
+    assert np.abs(default - exact).mean() < np.abs(found - exact).mean()
+
+
 def test_model_stock_of_opposing_changes_is_base(merge: Merge, versions: Versions) -> None:
     base, ours, _ = versions
     close(merge("model-stock", base, ours, base - 0.9 * (ours - base)), base)

@@ -35,8 +35,9 @@ from theta_checkpoint.layout import Value
 from theta_checkpoint.layout import byte_length
 from theta_checkpoint.layout import byte_span
 
-VERSION = "theta 1"
-HEAD = VERSION.encode() + b"\n"
+VERSIONS = ("theta 1", "theta 2")
+"""what manifests begin with: the second where a recipe leans on several bases, which the first does not have"""
+HEADS = tuple(version.encode() + b"\n" for version in VERSIONS)
 ANY_VERSION = b"theta "
 """what a manifest of any version of theta begins with"""
 _FIRST_LINE = re.compile(rb"theta [1-9][0-9]{0,3}\n")
@@ -46,6 +47,7 @@ _OID = rf"{_HEX}(?::[0-9]{{1,18}})?"
 _NAME = r'(?:"(?:[^"\\]|\\.)*"|[^\s"]+)'
 _NUMBER = r"[0-9]{1,18}"
 _NUMBERS = rf"{_NUMBER}(?:,{_NUMBER})*"
+_BASES = rf"blake3:{_HEX}(?:,blake3:{_HEX})*"
 _TENSOR = rf"(?P<dtype>{'|'.join(DTYPES)})\[(?P<shape>(?:{_NUMBERS})?)\]"
 _LINES = {
     "format": re.compile(r"format (?P<format>[a-z0-9-]+)"),
@@ -62,7 +64,7 @@ _LINES = {
     "sketches": re.compile(rf"sketches (?P<oid>{_OID})"),
     "object": re.compile(
         rf"object blake3:(?P<digest>{_HEX}) (?P<encoding>[a-z0-9-]+)"
-        rf"(?: base=blake3:(?P<base>{_HEX}))?(?: at=(?P<span>{_NUMBER},{_NUMBER}))?(?P<oids>(?: {_OID})*)"
+        rf"(?: base=(?P<bases>{_BASES}))?(?: at=(?P<span>{_NUMBER},{_NUMBER}))?(?P<oids>(?: {_OID})*)"
     ),
 }
 _OBJECTS = re.compile(
@@ -117,8 +119,8 @@ class Recipe:
     """a key of the encodings registry"""
     oids: tuple[str, ...]
     """the id of each object in order: its SHA-256, a colon, its length in bytes"""
-    base: str | None = None
-    """digest of the version that an incremental encoding leans on; its recipe is in the same manifest"""
+    bases: tuple[str, ...] = ()
+    """digests of the versions that an incremental encoding leans on; their recipes are in the same manifest"""
     span: tuple[int, int] | None = None
     """offset and length in bytes of what is this group's in its one object, when that is a bundle of several"""
 
@@ -162,14 +164,15 @@ class Manifest:
 
     def __str__(self) -> str:
         format_line, *rest = self._semantic_lines
-        lines = [f"{VERSION}\n", format_line, f"root blake3:{self.root}\n", *rest]
+        several = any(len(recipe.bases) > 1 for recipe in self.recipes.values())
+        lines = [f"{VERSIONS[several]}\n", format_line, f"root blake3:{self.root}\n", *rest]
         if self.sketches:
             lines.append(f"sketches {self.sketches}\n")
         for recipe in sorted(self.recipes.values(), key=lambda recipe: recipe.digest):
-            base = f" base=blake3:{recipe.base}" if recipe.base else ""
+            bases = f" base={','.join(f'blake3:{base}' for base in recipe.bases)}" if recipe.bases else ""
             span = f" at={_numbers(recipe.span)}" if recipe.span else ""
             lines.append(
-                " ".join((f"object blake3:{recipe.digest} {recipe.encoding}{base}{span}", *recipe.oids)) + "\n"
+                " ".join((f"object blake3:{recipe.digest} {recipe.encoding}{bases}{span}", *recipe.oids)) + "\n"
             )
         return "".join(lines)
 
@@ -212,7 +215,7 @@ def parse(data: bytes) -> Manifest:
     """
     found: dict[str, list[re.Match[str]]] = {kind: [] for kind in _LINES}
     lines = data.decode("utf-8", "replace").split("\n")
-    if lines[0] != VERSION:
+    if lines[0] not in VERSIONS:
         raise NewerManifest(1, lines[0], "written by a newer theta; to read it, install that")
     if lines[-1]:
         raise BadManifest(len(lines), lines[-1], "the last line is cut off")
@@ -257,7 +260,7 @@ def _assembled(found: Mapping[str, list[re.Match[str]]]) -> Manifest:
         for m in found["alias"]
     ]
     recipes = [
-        Recipe(m["digest"], m["encoding"], tuple(m["oids"].split()), m["base"], _span(m["span"]))
+        Recipe(m["digest"], m["encoding"], tuple(m["oids"].split()), _bases(m["bases"]), _span(m["span"]))
         for m in found["object"]
     ]
     return Manifest(
@@ -288,6 +291,10 @@ def _shape(text: str) -> tuple[int, ...]:
 
 def _strides(text: str | None) -> tuple[int, ...] | None:
     return _shape(text) if text else None
+
+
+def _bases(text: str | None) -> tuple[str, ...]:
+    return tuple(base.removeprefix("blake3:") for base in text.split(",")) if text else ()
 
 
 def _span(text: str | None) -> tuple[int, int] | None:

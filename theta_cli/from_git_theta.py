@@ -178,14 +178,15 @@ class GitThetaImport:
         if values.dtype.name not in _DTYPE_OF:
             raise CannotConvert(f"{version.path}: group {version.name}: no checkpoint holds {values.dtype}")
         tensor = Tensor(version.name, _DTYPE_OF[values.dtype.name], values.shape, "")
-        base = Base(tuple(chain(self._recipes, like.digest))) if like and like.digest in self._recipes else None
-        leans = like and base and is_alike(tensor, like) and len(base.recipes) <= MAX_DEPTH
+        alike = like and like.digest in self._recipes and is_alike(tensor, like)
+        base = Base(tuple(chain(self._recipes, like.digest))) if like and alike else None
+        bases = [base] if base and base.depth < MAX_DEPTH else []
         raw = values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
         pieces = (
             raw[start : start + length]
             for start, length in chunk_ranges(len(raw), chunk_length(tensor.dtype, tensor.shape))
         )
-        intake = taken_in(pieces, tensor.dtype, self.store.objects, base if leans else None)
+        intake = taken_in(pieces, tensor.dtype, self.store.objects, bases)
         return self._kept(tensor, intake.recipe, intake.sketch)
 
     def _kept(self, tensor: Tensor, recipe: Recipe, row: bytes) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import ChainMap
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -41,6 +42,7 @@ from theta_store import sketches
 from theta_store import values
 from theta_store.bases import Base
 from theta_store.bundle import Bundler
+from theta_store.chains import Recipes
 from theta_store.chains import needed
 from theta_store.chains import restorable
 from theta_store.chains import shallowest
@@ -55,6 +57,7 @@ from theta_store.intake import intake
 from theta_store.intake import stored
 from theta_store.objects import CorruptObject
 from theta_store.objects import MissingObject
+from theta_store.sketches import Sketch
 from theta_store.store import Store
 
 _NOTHING = Nothing()
@@ -122,13 +125,11 @@ def _computed(
     checkpoints = [readable(version, store) if version else None for version in versions]
     engine = computer(checkpoints, data, locate).surveyed(wanted.computed)
 
-    ours = wanted.versions.sides[0]
-    here = restorable(ours.recipes, store.objects)
+    near = _Near.of(wanted.versions, store)
 
     def one(group: Computed) -> Intake | str:
-        base = next(iter(bases.versions(group.state, ours, here)), None)
         try:
-            return _taken_in(engine, group, base, store)
+            return _taken_in(engine, group, near, store)
         except (CannotMerge, MissingObject, CorruptObject) as error:
             name = group.state.name
             return str(error).removeprefix(f"group {name!r}: ").removeprefix(f"group {name}: ")
@@ -160,12 +161,36 @@ def _bundled(intakes: Iterable[tuple[str, Intake]], store: Store) -> dict[str, I
     return {name: replace(one, recipe=placed.get(one.digest, one.recipe)) for name, one in found.items()}
 
 
-def _taken_in(engine: Computer, group: Computed, base: Base | None, store: Store) -> Intake:
-    """A computed group in the store, leaning on ours where that makes it smaller, as `git add` would have it."""
-    if base:
-        with contextlib.suppress(MissingObject, CorruptObject):
-            return intake(engine.chunks(group), _length(group.state), group.state.dtype, store.objects, base)
-    return intake(engine.chunks(group), _length(group.state), group.state.dtype, store.objects)
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """What merged groups may lean on."""
+
+    versions: tuple[Manifest, ...]
+    """those that are merged, ours first"""
+    recipes: Recipes
+    """of what can be restored here"""
+    sketches: Mapping[str, Sketch]
+
+    @classmethod
+    def of(cls, versions: Versions, store: Store) -> _Near:
+        """What the versions of a merge offer."""
+        present = tuple(version for version in (*versions.sides, versions.base) if version)
+        recipes = shallowest(*(restorable(version.recipes, store.objects) for version in present))
+        known = ChainMap(*(StoredCheckpoint(version, store.objects).sketches for version in present))
+        return cls(present, recipes, known)
+
+    def bases(self, tensor: Tensor) -> list[Base]:
+        """The versions of one group."""
+        found = (base for version in self.versions for base in bases.versions(tensor, version, self.recipes)[:1])
+        return list({base.digest: base for base in found}.values())
+
+
+def _taken_in(engine: Computer, group: Computed, near: _Near, store: Store) -> Intake:
+    """A computed group in the store, leaning on what it was computed from where that makes it smaller."""
+    length, dtype = _length(group.state), group.state.dtype
+    with contextlib.suppress(MissingObject, CorruptObject):
+        return intake(engine.chunks(group), length, dtype, store.objects, near.bases(group.state), near.sketches)
+    return intake(engine.chunks(group), length, dtype, store.objects)
 
 
 def _length(tensor: Tensor) -> int:

@@ -22,7 +22,7 @@ from theta_store import chains
 from theta_store import sketches
 from theta_store.bases import Base
 from theta_store.bases import kind
-from theta_store.bases import nearest
+from theta_store.bases import leaning
 from theta_store.chains import MAX_DEPTH
 from theta_store.chains import Recipes
 from theta_store.chains import chain
@@ -91,36 +91,40 @@ class _Arrangement:
         self._objects = objects
         self._leaning: dict[str, set[str]] = defaultdict(set)
         for recipe in recipes.values():
-            if recipe.base:
-                self._leaning[recipe.base].add(recipe.digest)
+            self._lean(recipe)
 
     def improve(self, tensor: Tensor, versions: Sequence[Tensor]) -> bool:
-        """Let a version lean on the nearest of the others, if that is clearly smaller; whether it is."""
+        """Let a version lean on the others that are best for it, if that is clearly smaller; whether it is."""
         old = self._recipes[tensor.digest]
-        base = self._nearest(tensor, versions)
-        if not base or base.digest == old.base or old.span:
+        bases = self._best(tensor, versions)
+        if not bases or {base.digest for base in bases} == set(old.bases) or old.span:
             return False
-        new = stored(self._chunks(self._recipes, tensor), tensor.dtype, self._objects, base)
-        if not new.base or self._size(new) > _GAIN * self._size(old):
+        new = stored(self._chunks(self._recipes, tensor), tensor.dtype, self._objects, bases)
+        if not new.bases or self._size(new) > _GAIN * self._size(old):
             return False
-        deque(self._chunks({**{one.digest: one for one in base.recipes}, new.digest: new}, tensor), maxlen=0)
+        deque(self._chunks({**self._recipes, new.digest: new}, tensor), maxlen=0)
+        for base in old.bases:
+            self._leaning[base].discard(tensor.digest)
         self._recipes[tensor.digest] = new
-        if old.base:
-            self._leaning[old.base].remove(tensor.digest)
-        self._leaning[new.base].add(tensor.digest)
+        self._lean(new)
         return True
 
-    def _nearest(self, tensor: Tensor, versions: Sequence[Tensor]) -> Base | None:
+    def _lean(self, recipe: Recipe) -> None:
+        for base in recipe.bases:
+            self._leaning[base].add(recipe.digest)
+
+    def _best(self, tensor: Tensor, versions: Sequence[Tensor]) -> tuple[Base, ...]:
         if tensor.digest not in self._sketches:
-            return None
+            return ()
         most = MAX_DEPTH - self._height(tensor.digest)
         bases = [Base(tuple(chain(self._recipes, other.digest))) for other in versions if other != tensor]
-        free = [b for b in bases if len(b.recipes) <= most and all(one.digest != tensor.digest for one in b.recipes)]
-        return nearest(self._sketches[tensor.digest], free, self._sketches)
+        free = [base for base in bases if all(one.digest != tensor.digest for one in base.recipes)]
+        return leaning(self._sketches[tensor.digest], free, self._sketches, tensor.dtype, most)
 
     def _height(self, digest: str) -> int:
-        """How many versions lean on it, one behind the other."""
-        return max((1 + self._height(one) for one in self._leaning[digest]), default=0)
+        """How deep what leans on it would be, if it leaned on nothing itself."""
+        leaning = (self._recipes[one] for one in self._leaning[digest])
+        return max((len(recipe.bases) + self._height(recipe.digest) for recipe in leaning), default=0)
 
     def _chunks(self, recipes: Recipes, tensor: Tensor) -> Iterator[bytes]:
         return chains.chunks(chain(recipes, tensor.digest), tensor.name, self._objects)

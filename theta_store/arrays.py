@@ -23,6 +23,15 @@ def numpy_dtype(dtype: str) -> Any:
     return numpy.dtype(name)
 
 
+def epsilon(dtype: str) -> float:
+    """How far the next larger number of a float dtype is from 1."""
+    import numpy
+
+    one = numpy.ones(1, numpy_dtype(dtype))
+    following = (one.view(f"u{one.itemsize}") + 1).view(one.dtype)
+    return float(following.astype(numpy.float64)[0]) - 1
+
+
 def flat_array(raw: bytes | memoryview, dtype: str) -> NDArray[Any]:
     """The elements of raw bytes as a 1-d array that shares their memory."""
     import numpy

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from blake3 import blake3
 
+from theta_checkpoint.dtypes import DTYPES
 from theta_checkpoint.layout import Group
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Recipe
 from theta_checkpoint.manifest import Tensor
 from theta_store import chains
+from theta_store.arrays import epsilon
 from theta_store.chains import MAX_DEPTH
 from theta_store.chains import Recipes
 from theta_store.chains import chain
@@ -21,8 +24,15 @@ from theta_store.objects import ObjectStore
 from theta_store.sketches import Sketch
 
 _LEVEL = 1.5
-"""bits per number that a base must save to be taken over one whose chain is shorter by one"""
+"""bits per number that a base must save to be taken over one that is less deep by one"""
 _NO_DISTANCE = 1e-30
+_ROUNDING = 0.35
+"""norm of what rounding changes, at most, in a dtype's epsilons of the norm: some 0.2, and sketches are about right"""
+_SKETCH_ERROR = 4e-6
+"""relative error of a sum of sketches, about: they are float32"""
+
+_TERMS = 12
+"""bases that a sum is looked for among: any 64 numbers are a sum of 64 sketches"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,11 @@ class Base:
     def digest(self) -> str:
         """BLAKE3 of its raw bytes."""
         return self.recipes[0].digest
+
+    @property
+    def depth(self) -> int:
+        """How deep it is."""
+        return chains.depth(self.recipes)
 
     def chunks(self, objects: ObjectStore) -> Iterator[bytes]:
         """Its raw bytes; raises :class:`MissingObject` or :class:`CorruptObject`, at the latest at their end."""
@@ -51,9 +66,8 @@ def versions(group: Group | Tensor, earlier: Manifest, recipes: Recipes) -> list
     tensor = earlier.groups.get(group.name)
     if not tensor or tensor.digest not in recipes or not is_alike(tensor, group):
         return []
-    found = chain(recipes, tensor.digest)
-    bases = [Base(tuple(found[start:])) for start in range(len(found))]
-    near = [base for base in bases if len(base.recipes) <= MAX_DEPTH]
+    bases = [Base(tuple(chain(recipes, recipe.digest))) for recipe in chain(recipes, tensor.digest)]
+    near = [base for base in bases if base.depth < MAX_DEPTH]
     return near if tensor.shape == group.shape else near[:1]
 
 
@@ -67,7 +81,53 @@ def is_alike(one: Tensor | Group, other: Tensor | Group) -> bool:
     return (one.dtype, one.shape[1:], one.strides) == (other.dtype, other.shape[1:], other.strides)
 
 
-def nearest(sketch: Sketch, bases: list[Base], sketches: Mapping[str, Sketch]) -> Base | None:
+def leaning(
+    sketch: Sketch, bases: Sequence[Base], sketches: Mapping[str, Sketch], dtype: str, most: int = MAX_DEPTH
+) -> tuple[Base, ...]:
+    """The bases that a group should lean on: those of which it seems a weighted sum, else the nearest, if any.
+
+    It is at most ``most`` deep then.
+    """
+    found = summed(sketch, bases, sketches, dtype)
+    if found and deepest(found) + len(found) <= most:
+        return found
+    one = nearest(sketch, [base for base in bases if base.depth < most], sketches)
+    return (one,) if one else ()
+
+
+def deepest(bases: Sequence[Base]) -> int:
+    """How deep the deepest of them is."""
+    return max((base.depth for base in bases), default=0)
+
+
+def summed(sketch: Sketch, bases: Sequence[Base], sketches: Mapping[str, Sketch], dtype: str) -> tuple[Base, ...]:
+    """The bases of which the values are a weighted sum but for rounding, the nearest first; none if they are not.
+
+    Sketches are linear: the sketch of a sum is the sum of the sketches.
+    """
+    import numpy
+
+    here = (base for base in bases if base.digest in sketches)
+    known = sorted(here, key=lambda base: sketch.distance(sketches[base.digest]))[:_TERMS]
+    if len(known) < 2 or DTYPES[dtype].kind != "float":
+        return ()
+    target = numpy.array(sketch.buckets)
+    least = sketch.norm * max(_ROUNDING * epsilon(dtype), _SKETCH_ERROR)
+
+    def left(chosen: Sequence[Base]) -> float:
+        """The norm of what no sum of the chosen bases explains."""
+        matrix = numpy.array([sketches[base.digest].buckets for base in chosen]).T
+        return float(numpy.linalg.norm(target - matrix @ numpy.linalg.lstsq(matrix, target, rcond=None)[0]))
+
+    if left(known) > least:
+        return ()
+    found: tuple[Base, ...] = ()
+    while not found or (left(found) > least and len(found) < len(known)):
+        found = min(((*found, base) for base in known if base not in found), key=left)
+    return found if len(found) > 1 else ()
+
+
+def nearest(sketch: Sketch, bases: Sequence[Base], sketches: Mapping[str, Sketch]) -> Base | None:
     """The base from which the values differ least, by the sketches; None where they have nothing in common.
 
     Half the distance saves one bit per number. Where no sketch is known, the first base is taken.
@@ -75,7 +135,7 @@ def nearest(sketch: Sketch, bases: list[Base], sketches: Mapping[str, Sketch]) -
     known = [base for base in bases if base.digest in sketches]
     if not known:
         return bases[0] if bases else None
-    best = min(known, key=lambda base: _bits(sketch, sketches[base.digest]) + _LEVEL * len(base.recipes))
+    best = min(known, key=lambda base: _bits(sketch, sketches[base.digest]) + _LEVEL * base.depth)
     far = sketch.distance(sketches[best.digest]) > max(sketch.norm, sketches[best.digest].norm)
     return None if far else best
 

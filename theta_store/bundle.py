@@ -40,5 +40,5 @@ class Bundler:
         oid = self._objects.write(b"".join(data for _, data in held))
         offset = 0
         for recipe, data in held:
-            yield Recipe(recipe.digest, recipe.encoding, (oid,), recipe.base, (offset, len(data)))
+            yield Recipe(recipe.digest, recipe.encoding, (oid,), recipe.bases, (offset, len(data)))
             offset += len(data)

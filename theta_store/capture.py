@@ -30,10 +30,9 @@ from theta_store import bundle
 from theta_store import sketches
 from theta_store.bases import Base
 from theta_store.bases import kind
-from theta_store.bases import nearest
+from theta_store.bases import leaning
 from theta_store.bases import versions
 from theta_store.bundle import Bundler
-from theta_store.chains import MAX_DEPTH
 from theta_store.chains import chain
 from theta_store.chains import needed
 from theta_store.chains import restorable
@@ -147,8 +146,7 @@ class _Known:
         """What a new group may lean on."""
         found = versions(group, self.earlier, self.recipes) if self.earlier else []
         digests = dict.fromkeys([*(base.digest for base in found), *self.kin.get(kind(group), [])])
-        chains = (chain(self.recipes, digest) for digest in digests if digest in self.recipes)
-        return [Base(tuple(one)) for one in chains if len(one) <= MAX_DEPTH]
+        return [Base(tuple(chain(self.recipes, digest))) for digest in digests if digest in self.recipes]
 
 
 def _known(found: Identified, digests: Collection[str], store: Store, earlier: Manifest | None) -> _Known:
@@ -211,11 +209,11 @@ def _made(source: Source, group: Group, digest: str, known: _Known, store: Store
     sketch = _sketched(source, group)
     if digest in known.recipes:
         return _Made(known.recipes[digest], sketch)
-    base = nearest(sketch, known.bases(group), known.sketches)
+    bases = leaning(sketch, known.bases(group), known.sketches, group.dtype)
     try:
-        recipe, held = encoded(group_chunks(source, group), group.length, group.dtype, store.objects, base)
+        recipe, held = encoded(group_chunks(source, group), group.length, group.dtype, store.objects, bases)
     except (MissingObject, CorruptObject):
-        recipe, held = encoded(group_chunks(source, group), group.length, group.dtype, store.objects, None)
+        recipe, held = encoded(group_chunks(source, group), group.length, group.dtype, store.objects)
     if recipe.digest != digest:
         raise FileChanged(f"group {group.name}: the file was written to while it was read; add it again")
     return _Made(recipe, sketch, held)

@@ -1,4 +1,4 @@
-"""Chains: a recipe, the recipe of the base it leans on, and so on down to one that leans on nothing."""
+"""Chains: a recipe, the recipes of the bases it leans on, and so on down to those that lean on nothing."""
 
 from __future__ import annotations
 
@@ -16,28 +16,45 @@ from theta_store.objects import MissingObject
 from theta_store.objects import ObjectStore
 
 MAX_DEPTH = 8
-"""how many bases a recipe may lean on, one behind the other"""
+"""how deep a recipe may be, see :func:`depth`"""
 
 Recipes = Mapping[str, Recipe]
 """recipes by the digest of what they restore"""
 
 
 def chain(recipes: Recipes, digest: str) -> list[Recipe]:
-    """The recipe of a digest and those of its bases, one behind the other.
+    """The recipe of a digest and those of all that it leans on, each once, and before its own bases.
 
-    Raises :class:`CorruptObject` where one is not among the recipes, or where there are more than
-    :data:`MAX_DEPTH` bases, as in a circle.
+    Raises :class:`CorruptObject` where one is not among the recipes, or where it is deeper than :data:`MAX_DEPTH`,
+    as in a circle.
     """
-    found: list[Recipe] = []
-    wanted: str | None = digest
-    while wanted:
-        if wanted not in recipes:
-            raise CorruptObject("the manifest does not say how to restore it")
-        if len(found) > MAX_DEPTH:
-            raise CorruptObject(f"the manifest leans on more than {MAX_DEPTH} bases to restore it")
-        found.append(recipes[wanted])
-        wanted = found[-1].base
-    return found
+    found = reversed(list(_ways_down(recipes, digest, MAX_DEPTH)))
+    # one that several lean on stays where it was met last, behind all of them
+    return list({recipe.digest: recipe for recipe in found}.values())[::-1]
+
+
+def _ways_down(recipes: Recipes, digest: str, room: int) -> Iterator[Recipe]:
+    if digest not in recipes:
+        raise CorruptObject("the manifest does not say how to restore it")
+    recipe = recipes[digest]
+    room -= len(recipe.bases)
+    if room < 0:
+        raise CorruptObject(f"the manifest leans on more than {MAX_DEPTH} bases to restore it")
+    yield recipe
+    for base in recipe.bases:
+        yield from _ways_down(recipes, base, room)
+
+
+def depth(recipes: Sequence[Recipe]) -> int:
+    """How many bases the first recipe of a chain leans on, one behind the other: all of each recipe on the longest way.
+
+    To count several for one keeps bounded what has to be decoded, and makes it safe to mix recipes of several
+    manifests (see :func:`shallowest`): the number of different bases would grow where two no longer share one.
+    """
+    found: dict[str, int] = {}
+    for recipe in reversed(recipes):
+        found[recipe.digest] = len(recipe.bases) + max((found[base] for base in recipe.bases), default=0)
+    return found[recipes[0].digest]
 
 
 def needed(recipes: Recipes, digests: Iterable[str]) -> dict[str, Recipe]:
@@ -53,12 +70,12 @@ def restorable(recipes: Recipes, objects: ObjectStore) -> dict[str, Recipe]:
 
 
 def shallowest(*known: Recipes) -> dict[str, Recipe]:
-    """For each digest, of the recipes known for it the one that leans on the fewest bases.
+    """For each digest, of the recipes known for it the least deep.
 
-    Recipes of several manifests, each complete in itself, may be mixed only so: the base of the one taken has
-    a chain shorter by one in the same manifest, hence here too, and no circle and no longer chain can come about.
+    Recipes of several manifests, each complete in itself, may be mixed only so: in the manifest of the one taken its
+    bases are less deep than it is, hence here too, and no circle and nothing deeper can come about.
     """
-    ranked = [(len(chain(recipes, digest)), recipe) for recipes in known for digest, recipe in recipes.items()]
+    ranked = [(depth(chain(recipes, digest)), recipe) for recipes in known for digest, recipe in recipes.items()]
     ranked.sort(key=lambda item: item[0], reverse=True)
     return {recipe.digest: recipe for _, recipe in ranked}
 
@@ -68,14 +85,20 @@ def chunk(recipes: Sequence[Recipe], index: int, objects: ObjectStore) -> bytes:
 
     Raises :class:`MissingObject` or :class:`CorruptObject`.
     """
-    raw = None
+    last_user = {base: recipe for recipe in reversed(recipes) for base in recipe.bases}
+    raw: dict[str, bytes] = {}
     for recipe in reversed(recipes):
-        if index < len(recipe.oids):
-            raw = encoding(recipe.encoding).decoded(objects.read(recipe.oids[index], recipe.span), raw)
-        else:
-            raw = b""
-    assert raw is not None
-    return raw
+        raw[recipe.digest] = _decoded(recipe, index, [raw[base] for base in recipe.bases], objects)
+        for base in set(recipe.bases):
+            if last_user[base] is recipe:
+                del raw[base]
+    return raw[recipes[0].digest]
+
+
+def _decoded(recipe: Recipe, index: int, bases: Sequence[bytes], objects: ObjectStore) -> bytes:
+    if index >= len(recipe.oids):
+        return b""
+    return encoding(recipe.encoding).decoded(objects.read(recipe.oids[index], recipe.span), bases)
 
 
 def chunks(recipes: Sequence[Recipe], name: str, objects: ObjectStore, most: int | None = None) -> Iterator[bytes]:

@@ -17,9 +17,10 @@ def missing_digests(manifest: Manifest, objects: ObjectStore) -> set[str]:
     """Digests of the groups, bases and skeleton that cannot be restored: they or a base of theirs lack an object."""
     missing = set(missing_objects(manifest, objects))
     lacking = {recipe.digest for recipe in manifest.recipes.values() if not missing.isdisjoint(recipe.oids)}
-    leaning: dict[str | None, list[str]] = {}
+    leaning: dict[str, list[str]] = {}
     for recipe in manifest.recipes.values():
-        leaning.setdefault(recipe.base, []).append(recipe.digest)
+        for base in recipe.bases:
+            leaning.setdefault(base, []).append(recipe.digest)
     fresh = lacking
     while fresh := {digest for base in fresh for digest in leaning.get(base, ())} - lacking:
         lacking |= fresh

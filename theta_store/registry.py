@@ -167,16 +167,16 @@ def _opened(key: Any, sealed: Any) -> bytes | None:
 
 def _text(recipe: Recipe) -> str:
     span = ",".join(map(str, recipe.span or ()))
-    return " ".join((recipe.encoding, recipe.base or "-", span or "-", *recipe.oids))
+    return " ".join((recipe.encoding, ",".join(recipe.bases) or "-", span or "-", *recipe.oids))
 
 
 def _recipe(digest: str, text: str) -> Recipe:
-    encoding, base, span, *oids = text.split()
+    encoding, bases, span, *oids = text.split()
     offset, _, length = span.partition(",")
     return Recipe(
         digest,
         encoding,
         tuple(oids),
-        None if base == "-" else base,
+        () if bases == "-" else tuple(bases.split(",")),
         (int(offset), int(length)) if length else None,
     )

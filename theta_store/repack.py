@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from theta_checkpoint.layout import byte_length
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Recipe
 from theta_checkpoint.manifest import Tensor
@@ -20,6 +21,7 @@ from theta_store.bases import is_alike
 from theta_store.bases import nearest
 from theta_store.chains import Recipes
 from theta_store.chains import chain
+from theta_store.chains import depth
 from theta_store.chains import restorable
 from theta_store.chains import shallowest
 from theta_store.chunks import WORKERS
@@ -27,6 +29,9 @@ from theta_store.intake import stored
 from theta_store.objects import ObjectStore
 from theta_store.sketches import Sketch
 from theta_store.store import Store
+
+_PRICE = 0.2
+"""what being less deep may cost, of the raw bytes: factors and blends are all but free, and stay"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +94,14 @@ def _better(
 
 
 def _recipe(tensor: Tensor, base: Base | None, recipes: Recipes, objects: ObjectStore) -> Recipe:
-    """A recipe with a shorter chain, or a smaller one with a chain as short; else the one that the group has."""
+    """A recipe that is less deep and not much larger, or a smaller one as deep; else the one that the group has."""
     current = chain(recipes, tensor.digest)
-    if not base or len(base.recipes) >= len(current) or current[0].base == base.digest:
+    if not base or base.depth >= depth(current) or base.digest in current[0].bases:
         return current[0]
-    new = stored(chains.chunks(current, tensor.name, objects), tensor.dtype, objects, base)
-    shorter = len(base.recipes) + 1 < len(current)
-    return new if shorter or _size(new, objects) < _size(current[0], objects) else current[0]
+    new = stored(chains.chunks(current, tensor.name, objects), tensor.dtype, objects, [base])
+    more = _size(new, objects) - _size(current[0], objects)
+    shorter = base.depth + 1 < depth(current)
+    return new if more < (_PRICE * byte_length(tensor.dtype, tensor.shape) if shorter else 0) else current[0]
 
 
 def _size(recipe: Recipe, objects: ObjectStore) -> int:
@@ -111,4 +117,4 @@ def _sketches(manifests: Sequence[Manifest], digests: set[str], store: Store) ->
 
 
 def _deepest(recipes: Recipes, digests: set[str]) -> int:
-    return max((len(chain(recipes, digest)) - 1 for digest in digests & recipes.keys()), default=0)
+    return max((depth(chain(recipes, digest)) for digest in digests & recipes.keys()), default=0)

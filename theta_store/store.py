@@ -31,5 +31,5 @@ class Store:
         while wanted:
             fresh = self.registry.recipes(list(wanted))
             found.update(fresh)
-            wanted = {recipe.base for recipe in fresh.values() if recipe.base} - found.keys()
+            wanted = {base for recipe in fresh.values() for base in recipe.bases} - found.keys()
         return restorable(found, self.objects)

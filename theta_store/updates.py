@@ -143,7 +143,7 @@ def changed(tensor: Tensor, recipes: Recipes, update: Update, store: Store) -> t
     """The recipe and sketch of one group that an update fits; raises what reading the group raises."""
     base = Base(tuple(chain(recipes, tensor.digest)))
     before = chains.chunks(base.recipes, tensor.name, store.objects)
-    leans = len(base.recipes) <= MAX_DEPTH
+    leans = base.depth < MAX_DEPTH
     sketcher = sketches.Sketcher(tensor.dtype)
     if isinstance(update, LowRank | Scaled) and leans:
         hasher = blake3()
@@ -153,14 +153,14 @@ def changed(tensor: Tensor, recipes: Recipes, update: Update, store: Store) -> t
             sketcher.update(raw)
             oids.append(store.objects.write(data))
         encoding = low_rank.NAME if isinstance(update, LowRank) else ia3.NAME
-        return Recipe(hasher.hexdigest(), encoding, tuple(oids), base.digest), sketcher.sketch()
+        return Recipe(hasher.hexdigest(), encoding, tuple(oids), (base.digest,)), sketcher.sketch()
 
     def sketched() -> Iterator[bytes]:
         for raw in _chunks(tensor, update, before):
             sketcher.update(raw)
             yield raw
 
-    return stored(sketched(), tensor.dtype, store.objects, base if leans else None), sketcher.sketch()
+    return stored(sketched(), tensor.dtype, store.objects, [base] if leans else []), sketcher.sketch()
 
 
 def _pairs(tensor: Tensor, update: LowRank | Scaled, base: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -172,11 +172,11 @@ def _pairs(tensor: Tensor, update: LowRank | Scaled, base: Iterator[bytes]) -> I
         if isinstance(update, LowRank):
             left = update.left.of_rows(start, end)
             data = low_rank.encoded(tensor.dtype, update.scale, left, update.right)
-            yield data, low_rank.decoded(data, chunk)
+            yield data, low_rank.decoded(data, [chunk])
         else:
             vector = update.vector if update.vector.rows == 1 else update.vector.of_rows(start, end)
             data = ia3.encoded(tensor.dtype, columns, vector)
-            yield data, ia3.decoded(data, chunk)
+            yield data, ia3.decoded(data, [chunk])
         start = end
 
 

@@ -33,7 +33,7 @@ def manifest(**changes: object) -> Manifest:
         "values": {"epoch": Value("epoch", "3")},
         "skeleton": THREE,
         "recipes": {
-            ONE: Recipe(ONE, "delta", (FOUR,), base=TWO),
+            ONE: Recipe(ONE, "delta", (FOUR,), bases=(TWO,)),
             TWO: Recipe(TWO, "dense", (ONE, TWO)),
             FOUR: Recipe(FOUR, "dense", (ONE,), span=(20, 300)),
             THREE: Recipe(THREE, "dense", ()),
@@ -85,7 +85,7 @@ def test_any_name_survives_its_line(name: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("theta 1\n", "theta 2\n"),
+        ("theta 1\n", "theta 3\n"),
         ("value epoch 3\n", "value epoch 4\n"),
         ("value epoch 3\n", "<<<<<<< ours\nvalue epoch 3\n"),
         ("value epoch 3\n", "value epoch 3\nvalue epoch 3\n"),

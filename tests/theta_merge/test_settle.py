@@ -13,6 +13,7 @@ from safetensors.numpy import save
 
 from theta_checkpoint.layout import BytesSource
 from theta_checkpoint.manifest import Manifest
+from theta_checkpoint.manifest import parse
 from theta_merge import compute
 from theta_merge import settle
 from theta_merge.choices import choice
@@ -76,22 +77,37 @@ def test_the_merged_manifest_is_complete_and_has_its_sketches(store: Store) -> N
     assert norm == pytest.approx(numpy.linalg.norm(wanted), rel=1e-5)
 
 
-def test_merged_groups_lean_on_ours_where_that_makes_them_smaller(store: Store) -> None:
+def size(store: Store) -> int:
+    return sum(path.stat().st_size for path in store.objects.folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_an_average_leans_on_both_sides_and_costs_next_to_nothing(store: Store, far: bool) -> None:
+    generator = numpy.random.default_rng(0)
+    start = generator.standard_normal((200, 300), numpy.float32)
+    sides = [start * (not far) + generator.standard_normal((200, 300), numpy.float32) * 0.01 for _ in range(2)]
+    base, ours, theirs = (stored({"w": array.astype(numpy.float32)}, store) for array in (start, *sides))
+    before = size(store)
+    found = settle.settled(Versions(base, (ours, theirs)), {"w": choice("average", {}, 2)}, store).manifest
+    recipe = found.recipes[found.groups["w"].digest]
+    assert recipe.encoding == "blend"
+    assert set(recipe.bases) == {ours.groups["w"].digest, theirs.groups["w"].digest}
+    assert found.recipes.keys() >= set(recipe.bases)
+    assert parse(bytes(found)) == found
+    assert size(store) - before < 1500
+    numpy.testing.assert_allclose(array(StoredCheckpoint(found, store.objects), "w"), sum(sides) / 2, rtol=1e-5)
+
+
+def test_a_merge_that_is_no_sum_leans_on_the_nearest_version(store: Store) -> None:
     generator = numpy.random.default_rng(0)
     start = generator.standard_normal((200, 300), numpy.float32)
     near = [start + generator.standard_normal((200, 300), numpy.float32) * 1e-5 for _ in range(2)]
     base, ours, theirs = (stored({"w": array}, store) for array in (start, *near))
     versions = Versions(base, (ours, theirs))
-    found = settle.settled(versions, {"w": choice("average", {}, 2)}, store).manifest
+    found = settle.settled(versions, {"w": choice("ties", {"density": "0.5"}, 2)}, store).manifest
     recipe = found.recipes[found.groups["w"].digest]
-    assert recipe.base == ours.groups["w"].digest
-    assert recipe.base in found.recipes
-    numpy.testing.assert_allclose(
-        array(StoredCheckpoint(found, store.objects), "w"), (near[0] + near[1]) / 2, rtol=1e-5
-    )
-    far = stored({"w": generator.standard_normal((200, 300), numpy.float32)}, store)
-    found = settle.settled(Versions(base, (ours, far)), {"w": choice("average", {}, 2)}, store).manifest
-    assert found.recipes[found.groups["w"].digest].base is None
+    assert recipe.encoding == "delta"
+    assert recipe.bases == (base.groups["w"].digest,)
 
 
 def test_small_groups_share_an_object(store: Store) -> None:

@@ -26,7 +26,7 @@ def recipes(**bases: int | None) -> dict[str, Recipe]:
     found = {}
     for name, base in bases.items():
         encoding = "dense" if base is None else "delta"
-        recipe = Recipe(digest(int(name[1:])), encoding, (), None if base is None else digest(base))
+        recipe = Recipe(digest(int(name[1:])), encoding, (), () if base is None else (digest(base),))
         found[recipe.digest] = recipe
     return found
 
@@ -64,7 +64,7 @@ def test_what_leans_on_a_missing_object_cannot_be_restored(tmp_path: Path) -> No
     objects = ObjectStore(tmp_path)
     here, lost = objects.write(b"here"), "ab" * 32
     known = {
-        digest(1): Recipe(digest(1), "delta", (here,), digest(2)),
+        digest(1): Recipe(digest(1), "delta", (here,), (digest(2),)),
         digest(2): Recipe(digest(2), "dense", (lost,)),
         digest(3): Recipe(digest(3), "dense", (here,)),
     }
@@ -80,12 +80,12 @@ def test_a_chunk_is_decoded_from_the_ground_up(tmp_path: Path) -> None:
     objects = ObjectStore(tmp_path)
     first, second = b"\0\0\0\1" * 10, b"\0\0\0\2" * 12
     ground = Recipe(digest(2), "dense", (objects.write(dense.encoded(first, 4)),))
-    leaning = Recipe(digest(1), "delta", (objects.write(delta.encoded(second, first, "I32")),), digest(2))
+    leaning = Recipe(digest(1), "delta", (objects.write(delta.encoded(second, first, "I32")),), (digest(2),))
     assert chunk([leaning, ground], 0, objects) == second
 
 
 def test_a_chunk_that_the_base_does_not_have_leans_on_nothing(tmp_path: Path) -> None:
     objects = ObjectStore(tmp_path)
     ground = Recipe(digest(2), "dense", ())
-    leaning = Recipe(digest(1), "delta", (objects.write(delta.encoded(b"abcd", b"", "U8")),), digest(2))
+    leaning = Recipe(digest(1), "delta", (objects.write(delta.encoded(b"abcd", b"", "U8")),), (digest(2),))
     assert chunk([leaning, ground], 0, objects) == b"abcd"

@@ -16,8 +16,10 @@ from theta_checkpoint.manifest import Recipe
 from theta_checkpoint.manifest import parse
 from theta_store.checkpoint import StoredCheckpoint
 from theta_store.checks import damaged_objects
+from theta_store.encodings import blend
 from theta_store.encodings import delta
 from theta_store.encodings import dense
+from theta_store.encodings import encoding
 from theta_store.encodings import ia3
 from theta_store.encodings import low_rank
 from theta_store.encodings import sparse
@@ -26,10 +28,13 @@ from theta_store.objects import ObjectStore
 from theta_store.restore import restored
 
 BASE = struct.pack("<4f", 1, 2, 3, 4)
+HALF = struct.pack("<4f", *(number / 2 for number in struct.unpack("<4f", BASE)))
 ENCODED = {
     "dense": dense.encoded(VALUES, 4),
     "delta": delta.encoded(VALUES, BASE, "F32"),
     "sparse": sparse.encoded(VALUES, BASE, "F32"),
+    "blend": blend.encoded(HALF, [BASE], "F32", [0.5]),
+    "blend, in part": blend.encoded(VALUES, [BASE], "F32", [0.5]),
     "low-rank": low_rank.encoded(
         "F32", 2.0, Factor("F32", 2, 1, struct.pack("<2f", 1, 2)), Factor("F32", 1, 2, struct.pack("<2f", 3, 4))
     ),
@@ -44,12 +49,12 @@ def objects(tmp_path: Path) -> ObjectStore:
 
 def _with(objects: ObjectStore, name: str) -> StoredCheckpoint:
     """A checkpoint whose one group is stored in this encoding."""
-    from theta_store.encodings import encoding
-
-    raw = encoding(name).decoded(ENCODED[name], BASE)
+    kind = name.partition(",")[0]
+    raw = encoding(kind).decoded(ENCODED[name], [BASE])
     base = stored(objects, BASE)
     honest = checkpoint(objects, values=raw)
-    recipe = Recipe(honest.digest("a"), name, (objects.write(ENCODED[name]),), None if name == "dense" else base.digest)
+    bases = () if kind == "dense" else (base.digest,)
+    recipe = Recipe(honest.digest("a"), kind, (objects.write(ENCODED[name]),), bases)
     recipes = {**honest.manifest.recipes, base.digest: base, recipe.digest: recipe}
     return StoredCheckpoint(parse(bytes(replace(honest.manifest, recipes=recipes))), objects)
 

@@ -54,7 +54,7 @@ def test_a_fine_tuned_group_leans_on_the_version_before(tmp_path: Path) -> None:
     first = stored(store, weight=WEIGHT)
     second = stored(store, first, weight=TUNED)
     assert recipe(second, "weight").encoding == "delta"
-    assert recipe(second, "weight").base == first.groups["weight"].digest
+    assert recipe(second, "weight").bases == (first.groups["weight"].digest,)
     assert second.recipes.keys() >= {first.groups["weight"].digest}
 
 
@@ -64,9 +64,10 @@ def test_a_group_leans_on_the_nearest_of_its_name_and_shape_in_any_file(tmp_path
     other = stored(store, weight=RANDOM.standard_normal((200, 300)).astype("f4"))
     copy = stored(store, weight=TUNED)
     assert recipe(other, "weight").encoding == "dense"
-    assert recipe(copy, "weight").base == base.groups["weight"].digest
+    assert recipe(copy, "weight").bases == (base.groups["weight"].digest,)
     back = stored(store, other, weight=TUNED + numpy.float32(1e-3))
-    assert recipe(back, "weight").base in (base.groups["weight"].digest, copy.groups["weight"].digest)
+    (nearest,) = recipe(back, "weight").bases
+    assert nearest in (base.groups["weight"].digest, copy.groups["weight"].digest)
 
 
 def test_where_rows_went_a_group_leans_on_the_version_before(tmp_path: Path) -> None:
@@ -126,7 +127,7 @@ def test_fine_tunes_of_one_base_lean_on_it_and_not_on_each_other(tmp_path: Path)
     for _ in range(4):
         update = numpy.float32(1e-3) * RANDOM.standard_normal(WEIGHT.shape).astype("f4")
         manifest = stored(store, manifest, weight=WEIGHT + update)
-        assert recipe(manifest, "weight").base == base.groups["weight"].digest
+        assert recipe(manifest, "weight").bases == (base.groups["weight"].digest,)
 
 
 @pytest.mark.parametrize(("level", "deepest"), [(None, range(1, MAX_DEPTH)), (-10.0, [MAX_DEPTH])])
@@ -181,9 +182,9 @@ def test_a_manifest_that_lies_about_its_recipes_gives_no_values(tmp_path: Path, 
     second = stored(store, first, weight=TUNED, other=WEIGHT * 2)
     honest = recipe(second, "weight")
     told = {
-        "circle": replace(honest, base=honest.digest),
-        "wrong base": replace(honest, base=second.groups["other"].digest),
-        "no base": replace(honest, base=None),
+        "circle": replace(honest, bases=(honest.digest,)),
+        "wrong base": replace(honest, bases=(second.groups["other"].digest,)),
+        "no base": replace(honest, bases=()),
         "fewer objects": replace(honest, oids=()),
         "unknown encoding": replace(honest, encoding="magic"),
     }[lie]

@@ -96,9 +96,9 @@ def test_a_nearer_version_of_another_branch_becomes_the_base(tmp_path: Path) -> 
     source = BytesSource(saved(near))
     ours = captured(source, identified(source), store, base)
     digest = ours.groups["weight"].digest
-    assert ours.recipes[digest].base == base.groups["weight"].digest
+    assert ours.recipes[digest].bases == (base.groups["weight"].digest,)
     assert repacked([base, other, ours], store).groups == 1
-    assert store.recipes([digest])[digest].base == other.groups["weight"].digest
+    assert store.recipes([digest])[digest].bases == (other.groups["weight"].digest,)
 
 
 def test_what_is_not_here_is_left_alone(tmp_path: Path) -> None:

@@ -3,14 +3,15 @@
 An object holds one chunk of a group. A module says how to get the chunk's raw bytes back::
 
     NAME: str                                                what a recipe calls it
-    decoded(data: bytes, base: bytes | None) -> bytes        exact bits, on every machine
+    decoded(data: bytes, bases: Sequence[bytes]) -> bytes    exact bits, on every machine
 
-``base`` is the same chunk of the recipe's base, raw, for encodings that lean on one; empty where the base has
-fewer chunks, and shorter or longer than the result where the tensor grew or shrank.
+``bases`` are the same chunk of each of the recipe's bases, raw; empty where a base has fewer chunks, and shorter or
+longer than the result where the tensor grew or shrank.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol
 
@@ -20,6 +21,7 @@ MODULES = {
     "dense": "theta_store.encodings.dense",
     "delta": "theta_store.encodings.delta",
     "sparse": "theta_store.encodings.sparse",
+    "blend": "theta_store.encodings.blend",
     "low-rank": "theta_store.encodings.low_rank",
     "ia3": "theta_store.encodings.ia3",
 }
@@ -32,7 +34,7 @@ class Encoding(Protocol):
 
     NAME: str
 
-    def decoded(self, data: bytes, base: bytes | None) -> bytes:
+    def decoded(self, data: bytes, bases: Sequence[bytes]) -> bytes:
         """The raw bytes of one chunk; raises :class:`CorruptObject` if the object is damaged."""
         ...
 
@@ -48,3 +50,10 @@ def encoding(name: str) -> Encoding:
         other: Encoding = point.load()
         return other
     raise CorruptObject(f"stored with encoding {name!r}, which this version of theta does not know; upgrade theta")
+
+
+def one_of(bases: Sequence[bytes]) -> bytes:
+    """The base of an encoding that leans on one; raises :class:`CorruptObject` if there are none or several."""
+    if len(bases) != 1:
+        raise CorruptObject(f"an object that leans on one base was given {len(bases)}")
+    return bases[0]

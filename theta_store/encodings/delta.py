@@ -11,12 +11,14 @@ An object is one byte, ``f`` or ``i``, for the order the numbers are taken in, a
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 
 from theta_checkpoint.dtypes import DTYPES
 from theta_store.chunks import resized
 from theta_store.encodings import dense
+from theta_store.encodings import one_of
 from theta_store.objects import CorruptObject
 
 if TYPE_CHECKING:
@@ -49,12 +51,13 @@ def encoded(raw: bytes, base: bytes, dtype: str) -> bytes:
     return order + dense.encoded(codes.data.cast("B"), width)
 
 
-def decoded(data: bytes, base: bytes | None) -> bytes:
+def decoded(data: bytes, bases: Sequence[bytes]) -> bytes:
     """The raw bytes of one object; raises :class:`CorruptObject` if they are damaged."""
     import numpy
 
+    base = one_of(bases)
     order = data[:1]
-    if order not in (_FLOATS, _INTEGERS) or base is None:
+    if order not in (_FLOATS, _INTEGERS):
         raise CorruptObject("an object is no difference to a base")
     codes = dense.integers(memoryview(data)[1:])
     theirs = numpy.frombuffer(resized(base, codes.nbytes), f"<i{codes.itemsize}")

@@ -13,6 +13,7 @@ under ``transpose``, ``bytes``, ``blosc`` (zstd, level 1, no shuffle). The flags
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -48,8 +49,8 @@ def shuffle_width(dtype: str) -> int:
     return found.itemsize // 2 if found.kind == "complex" else found.itemsize
 
 
-def decoded(data: bytes, base: bytes | None = None) -> bytes:
-    """The raw bytes of one object, which leans on no base; raises :class:`CorruptObject` if they are damaged."""
+def decoded(data: bytes, bases: Sequence[bytes] = ()) -> bytes:
+    """The raw bytes of one object, whatever the bases; raises :class:`CorruptObject` if they are damaged."""
     length = raw_length(data)
     try:
         raw = c_blosc.decompressed(data, length) if length else b""

@@ -6,6 +6,9 @@ chunk, and one column or one for each column. The product is taken in float64 an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from theta_store.encodings import one_of
 from theta_store.encodings.factors import Factor
 from theta_store.encodings.factors import packed
 from theta_store.encodings.factors import rounded
@@ -21,12 +24,13 @@ def encoded(dtype: str, columns: int, vector: Factor) -> bytes:
     return packed(dtype, float(columns), [vector])
 
 
-def decoded(data: bytes, base: bytes | None) -> bytes:
+def decoded(data: bytes, bases: Sequence[bytes]) -> bytes:
     """The raw bytes of one object; raises :class:`CorruptObject` if they are damaged."""
     import numpy
 
     dtype, columns, (vector,) = unpacked(data, 1)
-    if base is None or not 1 <= columns <= len(base) or columns % 1:
+    base = one_of(bases)
+    if not 1 <= columns <= len(base) or columns % 1:
         raise CorruptObject("an object is no scaling of a base")
     values = widened(base, dtype)
     if values.size % int(columns):

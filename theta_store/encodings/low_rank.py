@@ -6,6 +6,9 @@ summed one after the other in float64, scaled, added to the base, and rounded on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from theta_store.encodings import one_of
 from theta_store.encodings.factors import Factor
 from theta_store.encodings.factors import packed
 from theta_store.encodings.factors import rounded
@@ -23,12 +26,13 @@ def encoded(dtype: str, scale: float, left: Factor, right: Factor) -> bytes:
     return packed(dtype, scale, [left, right])
 
 
-def decoded(data: bytes, base: bytes | None) -> bytes:
+def decoded(data: bytes, bases: Sequence[bytes]) -> bytes:
     """The raw bytes of one object; raises :class:`CorruptObject` if they are damaged."""
     import numpy
 
     dtype, scale, (left, right) = unpacked(data, 2)
-    if base is None or left.columns != right.rows:
+    base = one_of(bases)
+    if left.columns != right.rows:
         raise CorruptObject("an object is no low-rank update of a base")
     values = widened(base, dtype)
     if values.size != left.rows * right.columns:

@@ -7,6 +7,7 @@ largest needs), and those numbers alone as a delta object.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -14,6 +15,7 @@ from theta_store.chunks import MAX_CHUNK
 from theta_store.chunks import resized
 from theta_store.encodings import delta
 from theta_store.encodings import dense
+from theta_store.encodings import one_of
 from theta_store.objects import CorruptObject
 
 if TYPE_CHECKING:
@@ -47,11 +49,12 @@ def encoded(raw: bytes, base: bytes, dtype: str) -> bytes:
     return _HEADER.pack(len(raw), len(packed_gaps), width) + packed_gaps + values
 
 
-def decoded(data: bytes, base: bytes | None) -> bytes:
+def decoded(data: bytes, bases: Sequence[bytes]) -> bytes:
     """The raw bytes of one object; raises :class:`CorruptObject` if they are damaged."""
     import numpy
 
-    if len(data) < _HEADER.size or base is None:
+    base = one_of(bases)
+    if len(data) < _HEADER.size:
         raise CorruptObject("an object names no differences to a base")
     length, gaps_length, width = _HEADER.unpack_from(data)
     if width not in (1, 2, 4, 8) or length % width or length > MAX_CHUNK:
@@ -59,7 +62,7 @@ def decoded(data: bytes, base: bytes | None) -> bytes:
     values = numpy.frombuffer(resized(base, length), f"<i{width}").copy()
     end = _HEADER.size + gaps_length
     places = _places(data[_HEADER.size : end], values.size)
-    news = delta.decoded(data[end:], values[places].tobytes())
+    news = delta.decoded(data[end:], [values[places].tobytes()])
     if len(news) != places.size * width:
         raise CorruptObject("an object has not as many differences as places for them")
     values[places] = numpy.frombuffer(news, values.dtype)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from theta_store import encodings
 from theta_store.chunks import MAX_CHUNK
+from theta_store.encodings import blend
 from theta_store.encodings import delta
 from theta_store.encodings import dense
 from theta_store.encodings import encoding
@@ -43,7 +44,7 @@ def test_an_installed_package_may_offer_an_encoding(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("data", [b"", b"f", b"\0" * 17, b"\xff" * 100])
 def test_no_encoding_makes_values_of_rubbish(name: str, data: bytes) -> None:
     with pytest.raises(CorruptObject):
-        encoding(name).decoded(data, bytes(64))
+        encoding(name).decoded(data, [bytes(64)])
 
 
 def objects() -> dict[str, bytes]:
@@ -54,6 +55,7 @@ def objects() -> dict[str, bytes]:
         "dense": dense.encoded(10 * ours, 4),
         "delta": delta.encoded(ours, base, "F32"),
         "sparse": sparse.encoded(ours, base, "F32"),
+        "blend": blend.encoded(ours, [base], "F32", [0.5]),
         "low-rank": low_rank.encoded("F32", 1.0, left, right),
         "ia3": ia3.encoded("F32", 6, Factor("F32", 10, 1, bytes(40))),
     }
@@ -68,4 +70,4 @@ def test_a_damaged_object_is_refused_or_gives_other_bytes_but_nothing_worse(
     for position, flip in flips:
         data[position % len(data)] ^= flip
     with contextlib.suppress(CorruptObject):
-        assert len(encoding(name).decoded(bytes(data), bytes(240))) <= MAX_CHUNK
+        assert len(encoding(name).decoded(bytes(data), [bytes(240)])) <= MAX_CHUNK

@@ -30,7 +30,7 @@ UPDATE = low_rank.encoded("F32", 0.5, factor(LEFT), factor(RIGHT))
 
 
 def test_a_low_rank_update_is_summed_in_float64_and_rounded_once() -> None:
-    got = numpy.frombuffer(low_rank.decoded(UPDATE, BASE.tobytes()), "f4").reshape(300, 70)
+    got = numpy.frombuffer(low_rank.decoded(UPDATE, [BASE.tobytes()]), "f4").reshape(300, 70)
     for row, column in ((0, 0), (150, 69), (299, 33)):
         products = [float(LEFT[row, k]) * float(RIGHT[k, column]) for k in range(3)]
         total = ((0.0 + products[0]) + products[1]) + products[2]
@@ -38,10 +38,10 @@ def test_a_low_rank_update_is_summed_in_float64_and_rounded_once() -> None:
 
 
 def test_cutting_the_rows_into_chunks_changes_no_value() -> None:
-    whole = low_rank.decoded(UPDATE, BASE.tobytes())
+    whole = low_rank.decoded(UPDATE, [BASE.tobytes()])
     pieces = [
         low_rank.decoded(
-            low_rank.encoded("F32", 0.5, factor(LEFT).of_rows(start, end), factor(RIGHT)), BASE[start:end].tobytes()
+            low_rank.encoded("F32", 0.5, factor(LEFT).of_rows(start, end), factor(RIGHT)), [BASE[start:end].tobytes()]
         )
         for start, end in ((0, 1), (1, 257), (257, 300))
     ]
@@ -55,7 +55,7 @@ def test_an_object_holds_only_the_factors() -> None:
 @pytest.mark.parametrize("shape", [(1, 70), (300, 1), (300, 70), (1, 1)])
 def test_ia3_multiplies_along_rows_or_columns(shape: tuple[int, int]) -> None:
     vector = RANDOM.standard_normal(shape).astype("f4")
-    got = ia3.decoded(ia3.encoded("F32", 70, factor(vector)), BASE.tobytes())
+    got = ia3.decoded(ia3.encoded("F32", 70, factor(vector)), [BASE.tobytes()])
     assert got == (BASE.astype("f8") * vector).astype("f4").tobytes()
 
 
@@ -87,7 +87,7 @@ def test_every_nan_becomes_the_usual_one(dtype: str) -> None:
 
 @pytest.mark.parametrize("damage", ["no base", "shape", "cut", "dtype", "kind", "size"])
 def test_a_damaged_update_is_refused(damage: str) -> None:
-    base = None if damage == "no base" else BASE[:-1].tobytes() if damage == "shape" else BASE.tobytes()
+    bases = {"no base": [], "shape": [BASE[:-1].tobytes()]}.get(damage, [BASE.tobytes()])
     data = {
         "cut": UPDATE[:-1],
         "dtype": b"I32\0" + UPDATE[4:],
@@ -95,11 +95,11 @@ def test_a_damaged_update_is_refused(damage: str) -> None:
         "size": UPDATE[:25] + b"\xff" + UPDATE[26:],
     }.get(damage, UPDATE)
     with pytest.raises(CorruptObject):
-        low_rank.decoded(data, base)
+        low_rank.decoded(data, bases)
 
 
 def test_a_vector_that_does_not_fit_is_refused() -> None:
     with pytest.raises(CorruptObject, match="another shape"):
-        ia3.decoded(ia3.encoded("F32", 70, factor(LEFT)), BASE.tobytes())
+        ia3.decoded(ia3.encoded("F32", 70, factor(LEFT)), [BASE.tobytes()])
     with pytest.raises(CorruptObject, match="another length"):
-        ia3.decoded(ia3.encoded("F32", 71, factor(RIGHT)), BASE.tobytes())
+        ia3.decoded(ia3.encoded("F32", 71, factor(RIGHT)), [BASE.tobytes()])

@@ -61,8 +61,44 @@ def test_a_manifest_reads_as_one_fact_a_line() -> None:
     )
 
 
+def leaning_on_two() -> Manifest:
+    return manifest(recipes={**manifest().recipes, ONE: Recipe(ONE, "blend", (FOUR,), bases=(TWO, THREE))})
+
+
+def test_a_recipe_of_several_bases_makes_it_one_of_the_second_version() -> None:
+    one, two = str(manifest()).splitlines(), str(leaning_on_two()).splitlines()
+    assert [(old, new) for old, new in zip(one, two, strict=True) if old != new] == [
+        ("theta 1", "theta 2"),
+        (
+            f"object blake3:{ONE} delta base=blake3:{TWO} {FOUR}",
+            f"object blake3:{ONE} blend base=blake3:{TWO},blake3:{THREE} {FOUR}",
+        ),
+    ]
+    assert leaning_on_two().root == manifest().root
+    assert object_ids(bytes(leaning_on_two())) == object_ids(bytes(manifest()))
+
+
 def test_what_is_written_is_read_back() -> None:
-    assert parse(bytes(manifest())) == manifest()
+    for written in (manifest(), leaning_on_two()):
+        assert parse(bytes(written)) == written
+
+
+@pytest.mark.parametrize("written", [manifest(), leaning_on_two()])
+def test_neither_version_passes_for_the_other(written: Manifest) -> None:
+    text = (
+        str(written).replace("theta 1\n", "theta 3\n").replace("theta 2\n", "theta 1\n").replace("theta 3", "theta 2")
+    )
+    with pytest.raises(BadManifest, match="out of order"):
+        parse(text.encode())
+
+
+@pytest.mark.parametrize(
+    "bases", ["", "blake3:", f"blake3:{TWO},", f"blake3:{TWO},{THREE}", f"blake3:{TWO} blake3:{TWO}"]
+)
+def test_bases_that_are_written_in_another_way_are_refused(bases: str) -> None:
+    text = str(leaning_on_two()).replace(f"blake3:{TWO},blake3:{THREE}", bases)
+    with pytest.raises(BadManifest, match="not a line"):
+        parse(text.encode())
 
 
 def test_the_root_covers_what_the_checkpoint_is_and_not_how_it_is_stored() -> None:

@@ -76,3 +76,15 @@ def test_what_has_nothing_in_common_stays_as_it_is(tmp_path: Path) -> None:
     old = alone([RANDOM.standard_normal(WEIGHT.shape).astype("f4") for _ in range(3)], tmp_path)
     done = rearranged(old, Store.at(tmp_path).objects)
     assert (done.groups, done.manifests) == (0, {})
+
+
+def test_a_sum_of_two_others_leans_on_both(tmp_path: Path) -> None:
+    ours, theirs = near(WEIGHT, 1e-2), near(WEIGHT, 1e-2)
+    old = alone([(ours + theirs) / 2, WEIGHT, ours, theirs], tmp_path)
+    objects = Store.at(tmp_path).objects
+    files = [b"".join(restored(StoredCheckpoint(one, objects))) for one in old.values()]
+    new = old | rearranged(old, objects).manifests
+    sides = {old[number].groups["weight"].digest for number in "23"}
+    digest = new["0"].groups["weight"].digest
+    assert set(new["0"].recipes[digest].bases) == sides
+    assert [b"".join(restored(StoredCheckpoint(new[name], objects))) for name in old] == files

@@ -16,10 +16,12 @@ from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Recipe
 from theta_checkpoint.manifest import parse
 from theta_store import chunks
+from theta_store.arrays import numpy_dtype
 from theta_store.capture import captured
 from theta_store.capture import identified
 from theta_store.chains import MAX_DEPTH
 from theta_store.chains import chain
+from theta_store.chains import depth
 from theta_store.checkpoint import StoredCheckpoint
 from theta_store.objects import CorruptObject
 from theta_store.restore import restored
@@ -68,6 +70,65 @@ def test_a_group_leans_on_the_nearest_of_its_name_and_shape_in_any_file(tmp_path
     back = stored(store, other, weight=TUNED + numpy.float32(1e-3))
     (nearest,) = recipe(back, "weight").bases
     assert nearest in (base.groups["weight"].digest, copy.groups["weight"].digest)
+
+
+def test_an_average_made_elsewhere_is_known_for_what_it_is(tmp_path: Path) -> None:
+    store = Store.at(tmp_path)
+    base = stored(store, weight=WEIGHT)
+    other = WEIGHT + numpy.float32(1e-3) * RANDOM.standard_normal(WEIGHT.shape).astype("f4")
+    ours, theirs = (stored(store, base, weight=one) for one in (TUNED, other))
+    before = size(store)
+    average = stored(store, ours, weight=(TUNED + other) / 2)
+    assert recipe(average, "weight").encoding == "blend"
+    assert set(recipe(average, "weight").bases) == {one.groups["weight"].digest for one in (ours, theirs)}
+    assert size(store) - before < 1500
+    assert bytes(average).startswith(b"theta 2\n")
+    assert bytes(ours).startswith(b"theta 1\n")
+
+
+@pytest.mark.parametrize("dtype", ["F16", "BF16"])
+def test_task_arithmetic_made_elsewhere_is_a_sum_of_three(tmp_path: Path, dtype: str) -> None:
+    store = Store.at(tmp_path)
+    kind = numpy_dtype(dtype)
+    base, *sides = (
+        WEIGHT.astype(kind),
+        *((WEIGHT + numpy.float32(0.1) * RANDOM.standard_normal(WEIGHT.shape)).astype(kind) for _ in range(2)),
+    )
+    manifests = [stored(store, weight=base)]
+    manifests += [stored(store, manifests[0], weight=side) for side in sides]
+    wide = [one.astype("f4") for one in (base, *sides)]
+    merged = (wide[0] + numpy.float32(0.4) * (wide[1] + wide[2] - 2 * wide[0])).astype(kind)
+    found = recipe(stored(store, manifests[1], weight=merged), "weight")
+    assert set(found.bases) == {one.groups["weight"].digest for one in manifests}
+    assert sum(len(store.objects.read(oid)) for oid in found.oids) < 0.02 * merged.nbytes
+
+
+def test_sums_of_sums_do_not_become_too_deep(tmp_path: Path) -> None:
+    store = Store.at(tmp_path)
+    weight, depths = WEIGHT, []
+    manifest = stored(store, weight=weight)
+    for _ in range(5):
+        ours, theirs = (
+            weight + numpy.float32(1e-3) * RANDOM.standard_normal(WEIGHT.shape).astype("f4") for _ in range(2)
+        )
+        for side in (ours, theirs):
+            manifest = stored(store, manifest, weight=side)
+        weight = (ours + theirs) / 2
+        manifest = stored(store, manifest, weight=weight)
+        depths.append(depth(chain(manifest.recipes, manifest.groups["weight"].digest)))
+    assert 2 < max(depths) <= MAX_DEPTH
+
+
+@pytest.mark.parametrize("lacks", [0, 1])
+def test_a_sum_of_what_is_not_here_or_damaged_is_stored_in_another_way(tmp_path: Path, lacks: int) -> None:
+    store = Store.at(tmp_path)
+    base = stored(store, weight=WEIGHT)
+    other = WEIGHT + numpy.float32(1e-3) * RANDOM.standard_normal(WEIGHT.shape).astype("f4")
+    sides = [stored(store, base, weight=one) for one in (TUNED, other)]
+    path = store.objects.path(recipe(sides[1], "weight").oids[0])
+    path.chmod(0o644)
+    path.unlink() if lacks else path.write_bytes(store.objects.read(recipe(sides[0], "weight").oids[0]))
+    assert recipe(stored(store, sides[0], weight=(TUNED + other) / 2), "weight").encoding in ("dense", "delta")
 
 
 def test_where_rows_went_a_group_leans_on_the_version_before(tmp_path: Path) -> None:

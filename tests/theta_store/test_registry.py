@@ -24,6 +24,18 @@ def test_what_was_remembered_is_known_to_the_next_process(tmp_path: Path) -> Non
     assert registry.sketches([DIGEST]) == {DIGEST: b"row"}
 
 
+def test_recipes_are_known_as_they_were(tmp_path: Path) -> None:
+    bases = ("01" * 32, "02" * 32)
+    for recipe in (
+        RECIPE,
+        Recipe(DIGEST, "delta", ("cd" * 32,), bases[:1]),
+        Recipe(DIGEST, "blend", ("cd" * 32,), bases, (20, 300)),
+    ):
+        registry = Registry(tmp_path / "known.sqlite")
+        registry.remember(recipes=[recipe])
+        assert registry.recipes([DIGEST]) == {DIGEST: recipe}
+
+
 def test_thousands_of_digests_are_asked_at_once(tmp_path: Path) -> None:
     registry = Registry(tmp_path / "known.sqlite")
     recipes = [Recipe(f"{number:064x}", "dense", ()) for number in range(3000)]

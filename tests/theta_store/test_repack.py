@@ -107,3 +107,16 @@ def test_what_is_not_here_is_left_alone(tmp_path: Path) -> None:
     first = manifests[0]
     store.objects.path(first.recipes[first.groups["weight"].digest].oids[0]).unlink()
     assert repacked(manifests, store).groups == 0
+
+
+def test_what_follows_from_others_stays_as_it_is(tmp_path: Path) -> None:
+    """A blend is deeper than a difference, and all but free."""
+    store = Store.at(tmp_path)
+    ours, theirs = ((WEIGHT + 0.01 * RANDOM.standard_normal(WEIGHT.shape)).astype("f4") for _ in range(2))
+    files = [saved(one) for one in (WEIGHT, ours, theirs, (ours + theirs) / 2)]
+    manifests = captures(files, store)
+    digest = manifests[-1].groups["weight"].digest
+    assert manifests[-1].recipes[digest].encoding == "blend"
+    repacked(manifests, store)
+    assert store.recipes([digest])[digest] == manifests[-1].recipes[digest]
+    assert contents(manifests, store) == files

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NAME = "blend"
-_HEADER = struct.Struct("<8scBI")
+_HEADER = struct.Struct("<16scBI")
 """dtype, what is on top, number of weights, raw bytes"""
 _ON_TOP = {b"s": sparse, b"d": delta}
 _FEW = 1 / 16

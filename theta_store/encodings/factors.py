@@ -84,7 +84,8 @@ def widened(raw: bytes | memoryview, dtype: str) -> Float64:
     """Raw elements of any float dtype as float64, which is exact."""
     import numpy
 
-    return flat_array(raw, dtype).astype(numpy.float64)
+    with numpy.errstate(invalid="ignore"):  # a signalling NaN, which becomes a quiet one
+        return flat_array(raw, dtype).astype(numpy.float64)
 
 
 def rounded(values: Float64, dtype: str) -> bytes:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cache
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -21,6 +22,7 @@ from theta_store.chunks import MAX_CHUNK
 from theta_store.chunks import resized
 from theta_store.encodings import delta
 from theta_store.encodings import sparse
+from theta_store.encodings.factors import by_way_of_float32
 from theta_store.encodings.factors import rounded
 from theta_store.encodings.factors import widened
 from theta_store.objects import CorruptObject
@@ -108,5 +110,38 @@ def _sums(bases: Sequence[bytes], dtype: str, weights: Sequence[float], length: 
                 product = widened(memoryview(base)[start : start + step], dtype)
                 product *= weight
                 total = product if total is None else numpy.add(total, product, out=total)
-            pieces.append(bytes(min(step, length - start)) if total is None else rounded(total, dtype))
+            pieces.append(bytes(min(step, length - start)) if total is None else _nearest(total, dtype))
     return b"".join(pieces)
+
+
+def _nearest(values: NDArray[Any], dtype: str) -> bytes:
+    """Raw elements nearest to these float64, ties to even; bfloat16 by way of float32, and float8 by way of that.
+
+    So do strategies, and it takes a tenth of the time of exact rounding. Every NaN becomes the usual one.
+    """
+    import numpy
+
+    if dtype in ("F64", "F32", "F16"):
+        return rounded(values, dtype)
+    values[numpy.isnan(values)] = numpy.nan
+    bits = by_way_of_float32(values)
+    return (bits if dtype == "BF16" else _float8(dtype)[bits]).tobytes()
+
+
+@cache
+def _float8(dtype: str) -> NDArray[Any]:
+    """The code nearest to each bfloat16, by its bits; of what is too large or NaN the code of the largest number.
+
+    ml_dtypes may round in another way some day.
+    """
+    import numpy
+
+    codes = numpy.arange(256, dtype="u1")
+    codes = codes[numpy.isfinite(widened(codes.tobytes(), dtype))]
+    numbers, first = numpy.unique(widened(codes.tobytes(), dtype), return_index=True)
+    codes = codes[first]
+    values = numpy.clip(widened(numpy.arange(1 << 16, dtype="<u2").tobytes(), "BF16"), numbers[0], numbers[-1])
+    above = numpy.searchsorted(numbers, values).clip(1, len(numbers) - 1)
+    low, high = values - numbers[above - 1], numbers[above] - values
+    up = (high < low) | ((high == low) & (codes[above] % 2 == 0))
+    return numpy.where(up, codes[above], codes[above - 1])

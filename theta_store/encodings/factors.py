@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -89,10 +88,9 @@ def widened(raw: bytes | memoryview, dtype: str) -> Float64:
 
 
 def rounded(values: Float64, dtype: str) -> bytes:
-    """Raw elements of a float dtype nearest to these float64, ties to even; every NaN becomes the usual one.
+    """Raw elements of one of :data:`FLOATS` nearest to these float64, ties to even; every NaN becomes the usual one.
 
-    bfloat16 below its normal range is rounded by way of 8 significant bits. In float8, which ml_dtypes may round in
-    another way some day, ties go down, zero has no sign, and what is NaN or too large becomes the largest.
+    bfloat16 below its normal range is rounded by way of 8 significant bits.
     """
     import numpy
 
@@ -100,14 +98,16 @@ def rounded(values: Float64, dtype: str) -> bytes:
     values[numpy.isnan(values)] = numpy.nan
     with numpy.errstate(over="ignore"):
         if dtype == "BF16":
-            bits = _with_8_bits(values).astype("<f4").view("<u4")
-            result = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2")
-        elif DTYPES[dtype].itemsize == 1:
-            codes, middles = _eight_bits(dtype)
-            result = codes[numpy.searchsorted(middles, values)]
+            result = by_way_of_float32(_with_8_bits(values))
         else:
             result = values.astype({"F64": "<f8", "F32": "<f4", "F16": "<f2"}[dtype])
     return bytes(result.tobytes())
+
+
+def by_way_of_float32(values: Float64) -> NDArray[Any]:
+    """The bits of the bfloat16 that these float64 are when they are rounded to float32 first."""
+    bits = values.astype("<f4").view("<u4")
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2")
 
 
 def _with_8_bits(values: Float64) -> Float64:
@@ -119,18 +119,6 @@ def _with_8_bits(values: Float64) -> Float64:
     half = (one << (extra - one)) - one
     nearest: Float64 = (bits + half + ((bits >> extra) & one)) >> extra << extra
     return nearest.view("<f8")
-
-
-@cache
-def _eight_bits(dtype: str) -> tuple[NDArray[Any], Float64]:
-    """The codes of the finite numbers of a float8 in increasing order, and what lies in the middle between each two."""
-    import numpy
-
-    codes = numpy.arange(256, dtype="u1")
-    values = widened(codes.tobytes(), dtype)
-    codes, values = codes[numpy.isfinite(values)], values[numpy.isfinite(values)]
-    values, first = numpy.unique(values, return_index=True)
-    return codes[first], (values[1:] + values[:-1]) / 2
 
 
 def keeps_subnormals() -> bool:

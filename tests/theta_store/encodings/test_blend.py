@@ -25,7 +25,7 @@ BASE = RANDOM.standard_normal(20_000) * 0.05
 OURS, THEIRS = (BASE + RANDOM.standard_normal(20_000) * 1e-3 for _ in range(2))
 
 
-def raw(values: NDArray[numpy.float64], dtype: str) -> bytes:
+def raw(values: NDArray[Any], dtype: str) -> bytes:
     return values.astype(numpy_dtype(dtype)).tobytes()
 
 
@@ -64,11 +64,12 @@ def test_every_pattern_of_8_and_of_16_bits_comes_back(dtype: str) -> None:
         assert restored(patterns.tobytes(), bases, dtype, weights) == patterns.tobytes()
 
 
-@pytest.mark.parametrize("dtype", FLOATS)
-def test_a_sum_rounded_once_costs_next_to_nothing(dtype: str) -> None:
+@pytest.mark.parametrize("dtype", [dtype for dtype in FLOATS if dtype != "F8_E8M0"])
+def test_a_sum_that_a_strategy_rounded_costs_next_to_nothing(dtype: str) -> None:
     scale = 1 if DTYPES[dtype].itemsize > 1 else 1000
-    bases = [raw(abs(scale * one) if dtype == "F8_E8M0" else scale * one, dtype) for one in (OURS, THEIRS)]
-    average = factors.rounded((wide(bases[0], dtype) + wide(bases[1], dtype)) / 2, dtype)
+    bases = [raw(scale * one, dtype) for one in (OURS, THEIRS)]
+    exact = (wide(bases[0], dtype) + wide(bases[1], dtype)) / 2
+    average = raw(exact if dtype == "F64" else exact.astype("f4"), dtype)
     data = blend.encoded(average, bases, dtype, [0.5, 0.5])
     assert blend.decoded(data, bases) == average
     assert len(data) < 150

@@ -26,6 +26,8 @@ from theta_store.sketches import Sketch
 _LEVEL = 1.5
 """bits per number that a base must save to be taken over one that is less deep by one"""
 _NO_DISTANCE = 1e-30
+_ASIDE = 0.25
+"""of the distance to the best base, how far the version before may be from that to be taken in its place"""
 _ROUNDING = 0.35
 """norm of what rounding changes, at most, in a dtype's epsilons of the norm: some 0.2, and sketches are about right"""
 _SKETCH_ERROR = 4e-6
@@ -130,14 +132,19 @@ def summed(sketch: Sketch, bases: Sequence[Base], sketches: Mapping[str, Sketch]
 def nearest(sketch: Sketch, bases: Sequence[Base], sketches: Mapping[str, Sketch]) -> Base | None:
     """The base from which the values differ least, by the sketches; None where they have nothing in common.
 
-    Half the distance saves one bit per number. Where no sketch is known, the first base is taken.
+    Half the distance saves one bit per number. Where no sketch is known, the first base is taken, and so it is where
+    that is all but the best as seen from here: a few numbers may have changed much, and all others are those of the
+    version before.
     """
     known = [base for base in bases if base.digest in sketches]
     if not known:
         return bases[0] if bases else None
     best = min(known, key=lambda base: _bits(sketch, sketches[base.digest]) + _LEVEL * base.depth)
-    far = sketch.distance(sketches[best.digest]) > max(sketch.norm, sketches[best.digest].norm)
-    return None if far else best
+    distance = sketch.distance(sketches[best.digest])
+    if distance > max(sketch.norm, sketches[best.digest].norm):
+        return None
+    aside = sketches[known[0].digest].distance(sketches[best.digest])
+    return known[0] if aside < _ASIDE * distance else best
 
 
 def _bits(sketch: Sketch, other: Sketch) -> float:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from theta_checkpoint.layout import byte_length
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Recipe
 from theta_checkpoint.manifest import Tensor
@@ -29,9 +28,6 @@ from theta_store.intake import stored
 from theta_store.objects import ObjectStore
 from theta_store.sketches import Sketch
 from theta_store.store import Store
-
-_PRICE = 0.2
-"""what being less deep may cost, of the raw bytes: factors and blends are all but free, and stay"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +90,16 @@ def _better(
 
 
 def _recipe(tensor: Tensor, base: Base | None, recipes: Recipes, objects: ObjectStore) -> Recipe:
-    """A recipe that is less deep and not much larger, or a smaller one as deep; else the one that the group has."""
+    """A recipe that is less deep, or a smaller one as deep; else the one that the group has.
+
+    What leans on several bases is all but free, and becomes less deep as they do.
+    """
     current = chain(recipes, tensor.digest)
     if not base or base.depth >= depth(current) or base.digest in current[0].bases:
         return current[0]
     new = stored(chains.chunks(current, tensor.name, objects), tensor.dtype, objects, [base])
-    more = _size(new, objects) - _size(current[0], objects)
-    shorter = base.depth + 1 < depth(current)
-    return new if more < (_PRICE * byte_length(tensor.dtype, tensor.shape) if shorter else 0) else current[0]
+    shorter = base.depth + 1 < depth(current) and len(current[0].bases) == 1
+    return new if shorter or _size(new, objects) < _size(current[0], objects) else current[0]
 
 
 def _size(recipe: Recipe, objects: ObjectStore) -> int:

@@ -149,6 +149,25 @@ def test_few_changed_numbers_are_stored_alone(tmp_path: Path) -> None:
     assert size(store) - before < 1500
 
 
+@pytest.mark.parametrize("step", ["fine-tuned", "merged"])
+def test_few_numbers_that_changed_much_are_stored_alone_whatever_the_version_before_leans_on(
+    tmp_path: Path, step: str
+) -> None:
+    store = Store.at(tmp_path)
+    base = stored(store, weight=WEIGHT)
+    values, before = TUNED, stored(store, base, weight=TUNED)
+    if step == "merged":
+        values = (TUNED + WEIGHT * numpy.float32(1.001)) / 2
+        stored(store, base, weight=WEIGHT * numpy.float32(1.001))
+        before = stored(store, before, weight=values)
+    edited = values.copy()
+    edited[7, :50] += 1
+    size_before = size(store)
+    found = recipe(stored(store, before, weight=edited), "weight")
+    assert (found.encoding, found.bases) == ("sparse", (before.groups["weight"].digest,))
+    assert size(store) - size_before < 2000
+
+
 @pytest.mark.parametrize("why", ["unrelated", "tiny", "other dtype", "other rows", "other name"])
 def test_what_would_not_gain_is_stored_densely(tmp_path: Path, why: str) -> None:
     store = Store.at(tmp_path)

@@ -80,7 +80,7 @@ def test_what_has_nothing_in_common_stays_as_it_is(tmp_path: Path) -> None:
 
 def test_a_sum_of_two_others_leans_on_both(tmp_path: Path) -> None:
     ours, theirs = near(WEIGHT, 1e-2), near(WEIGHT, 1e-2)
-    old = alone([(ours + theirs) / 2, WEIGHT, ours, theirs], tmp_path)
+    old = alone([(ours + theirs) / numpy.float32(2), WEIGHT, ours, theirs], tmp_path)
     objects = Store.at(tmp_path).objects
     files = [b"".join(restored(StoredCheckpoint(one, objects))) for one in old.values()]
     new = old | rearranged(old, objects).manifests

@@ -155,10 +155,10 @@ def test_few_numbers_that_changed_much_are_stored_alone_whatever_the_version_bef
 ) -> None:
     store = Store.at(tmp_path)
     base = stored(store, weight=WEIGHT)
-    values, before = TUNED, stored(store, base, weight=TUNED)
+    other = WEIGHT * numpy.float32(1.001)
+    values = {"fine-tuned": TUNED, "merged": numpy.asarray((TUNED + other) / 2, "f4")}[step]
+    before = stored(store, stored(store, base, weight=other), weight=TUNED)
     if step == "merged":
-        values = (TUNED + WEIGHT * numpy.float32(1.001)) / 2
-        stored(store, base, weight=WEIGHT * numpy.float32(1.001))
         before = stored(store, before, weight=values)
     edited = values.copy()
     edited[7, :50] += 1

@@ -144,4 +144,5 @@ def _float8(dtype: str) -> NDArray[Any]:
     above = numpy.searchsorted(numbers, values).clip(1, len(numbers) - 1)
     low, high = values - numbers[above - 1], numbers[above] - values
     up = (high < low) | ((high == low) & (codes[above] % 2 == 0))
-    return numpy.where(up, codes[above], codes[above - 1])
+    nearest: NDArray[Any] = numpy.where(up, codes[above], codes[above - 1])
+    return nearest

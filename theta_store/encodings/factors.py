@@ -107,7 +107,8 @@ def rounded(values: Float64, dtype: str) -> bytes:
 def by_way_of_float32(values: Float64) -> NDArray[Any]:
     """The bits of the bfloat16 that these float64 are when they are rounded to float32 first."""
     bits = values.astype("<f4").view("<u4")
-    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2")
+    nearest: NDArray[Any] = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2")
+    return nearest
 
 
 def _with_8_bits(values: Float64) -> Float64:

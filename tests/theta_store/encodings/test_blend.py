@@ -38,7 +38,7 @@ def restored(data: bytes, bases: list[bytes], dtype: str, weights: list[float]) 
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     count=st.integers(0, 40),
     weights=st.lists(st.floats(), max_size=4),
@@ -105,7 +105,7 @@ def test_a_sum_that_somebody_rounded_in_another_way_costs_little_more() -> None:
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(count=st.integers(0, 30), terms=st.integers(1, 4), data=st.data())
 def test_some_weights_are_found_whatever_the_numbers(dtype: str, count: int, terms: int, data: st.DataObject) -> None:
     size = count * DTYPES[dtype].itemsize

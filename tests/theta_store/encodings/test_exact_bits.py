@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,14 +83,14 @@ def test_what_is_added_comes_back(
     raw, *others = (one.tobytes() for one in (bits, RANDOM.permutation(bits), RANDOM.permutation(bits)))
     shape = (len(raw) // DTYPES[dtype].itemsize,)
     bases = [stored(one, dtype, shape, objects) for one in others[: {"dense": 0, "blend": 2}.get(name, 1)]]
-    encode = {
+    encoders: dict[str, Callable[[bytes, list[bytes]], bytes]] = {
         "dense": lambda ours, theirs: dense.encoded(ours, dense.shuffle_width(dtype)),
         "delta": lambda ours, theirs: delta.encoded(ours, theirs[0], dtype),
         "sparse": lambda ours, theirs: sparse.encoded(ours, theirs[0], dtype),
         "blend": lambda ours, theirs: blend.encoded(ours, theirs, dtype, [0.75, 0.25]),
-    }[name]
+    }
     cut = zip(*(pieces(one, dtype, shape) for one in (raw, *others)), strict=True)
-    oids = tuple(objects.write(encode(ours, theirs[: len(bases)])) for ours, *theirs in cut)
+    oids = tuple(objects.write(encoders[name](ours, theirs[: len(bases)])) for ours, *theirs in cut)
     assert len(oids) > 1 or not several_chunks or len(raw) <= 1000
     recipe = Recipe(blake3(raw).hexdigest(), name, oids, tuple(base.digest for base in bases))
     chain = chains.chain({one.digest: one for one in (recipe, *bases)}, recipe.digest)

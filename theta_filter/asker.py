@@ -12,8 +12,9 @@ import shlex
 from collections.abc import Mapping
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 
+from theta_git import processes
+from theta_git.processes import Process
 from theta_git.repository import Repository
 
 DIFF_COMMANDS = frozenset({"diff", "log", "show", "diff-tree", "diff-index", "diff-files", "whatchanged", "reflog"})
@@ -57,10 +58,10 @@ def only_looks(repository: Repository) -> bool:
 
 def _parent_command(repository: Repository) -> str | None:
     """The subcommand of the git process above us, aliases resolved; None if it is not known."""
-    arguments = _command_line(os.getppid())
-    if not arguments or os.path.basename(arguments[0]) != "git":
+    git = next(processes.above(1), None)
+    if git is None or not git.is_git or _is_unclear(git):
         return None
-    command = subcommand(arguments)
+    command = subcommand(git.words)
     if command and (alias := repository.config(f"alias.{command}")):
         command = subcommand(["git", *shlex.split(alias)]) if not alias.startswith("!") else None
     return command
@@ -72,8 +73,6 @@ def _drives(path: str, repository: Repository) -> bool:
     return repository.output("check-attr", "-z", "diff", "--", path).split(b"\0")[2:3] == [b"theta"]
 
 
-def _command_line(pid: int) -> list[str]:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
-    except OSError:
-        return []
+def _is_unclear(git: Process) -> bool:
+    """Whether a subcommand could be part of an option's value: words that are not told apart, after an option."""
+    return not git.exact and git.words[1:2] != () and git.words[1].startswith("-")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import re
 import shlex
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-from pathlib import Path
 
+from theta_git import processes
+from theta_git.processes import Process
 from theta_git.repository import Repository
 from theta_merge.wishes import OPTIONS
 from theta_merge.wishes import STRATEGY
 
 _SIDES = ("ours", "theirs")
+_MESSAGE = re.compile(r"-(?!X)\w*m|--message")
 
 
 def environment_with_side(environment: Mapping[str, str], repository: Repository) -> Mapping[str, str]:
@@ -40,23 +42,16 @@ def side_option(arguments: Sequence[str]) -> str | None:
 
 def _git_command_line() -> list[str]:
     """The arguments of the git process above us; git starts drivers through a shell. Empty where unknown."""
-    for pid in _ancestors(os.getpid(), 2):
-        try:
-            arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
-        except OSError:
-            return []
-        if arguments and os.path.basename(arguments[0]) == "git":
-            return arguments[1:]
-    return []
+    git = next((process for process in processes.above(2) if process.is_git), None)
+    return list(_arguments(git)) if git else []
 
 
-def _ancestors(pid: int, count: int) -> Iterator[int]:
-    for _ in range(count):
-        try:
-            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        except (OSError, IndexError, ValueError):
+def _arguments(git: Process) -> Iterator[str]:
+    """What surely is an argument: where words are not told apart, none of a message, which may look like options."""
+    for word, following in zip(git.words[1:], (*git.words[2:], ""), strict=True):
+        if not git.exact and _MESSAGE.match(word) and not following.isdigit():
             return
-        yield pid
+        yield word
 
 
 def _rebase_options(repository: Repository) -> list[str]:

@@ -13,17 +13,6 @@ from theta_diff.compare import Pair
 ESTIMATE = "≈"
 
 
-def percent(share: float) -> str:
-    """A share with two significant digits: ``12 %``, ``0.031 %``, ``25 times``."""
-    if share >= 10:
-        return f"{share:.3g} times"
-    scaled = share * 100
-    if scaled < 1e-4:
-        return "0 %" if not scaled else "< 0.0001 %"
-    decimals = max(0, 1 - math.floor(math.log10(scaled)))
-    return f"{scaled:.{decimals}f} %"
-
-
 def cosine_text(cosine: float) -> str:
     """A cosine with as many digits as tell it from 1."""
     gap = 1 - abs(cosine)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from theta_checkpoint.failure import Failure
+from theta_checkpoint.printable import percent
 from theta_checkpoint.printable import printable
 from theta_cli.json_output import add_json_option
 from theta_cli.json_output import print_json
@@ -22,7 +23,6 @@ from theta_diff.distances import relation
 from theta_diff.history import blob_at
 from theta_diff.history import located
 from theta_diff.history import versions
-from theta_diff.wording import percent
 from theta_git.repository import Repository
 from theta_store.objects import ObjectStore
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from theta_checkpoint.printable import percent
 from theta_checkpoint.printable import printable
 from theta_cli.json_output import add_json_option
 from theta_cli.json_output import print_json
@@ -28,7 +29,6 @@ from theta_diff.renderers.colours import palette
 from theta_diff.renderers.terminal import lines
 from theta_diff.report import Report
 from theta_diff.wording import counts
-from theta_diff.wording import percent
 from theta_git.repository import Repository
 from theta_store.objects import ObjectStore
 

@@ -8,8 +8,8 @@ from itertools import takewhile
 
 from theta_checkpoint.dtypes import DTYPES
 from theta_checkpoint.manifest import quoted
+from theta_checkpoint.printable import percent
 from theta_diff.report import Report
-from theta_diff.wording import percent
 from theta_diff.wording import span
 
 _FEW = 3

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from html import escape
 
 from theta_checkpoint.manifest import quoted
+from theta_checkpoint.printable import percent
 from theta_checkpoint.printable import printable
 from theta_diff.histograms import Histogram
 from theta_diff.renderers.heatmap import HeatMap
@@ -25,7 +26,6 @@ from theta_diff.renderers.tree import Branch
 from theta_diff.renderers.tree import branches
 from theta_diff.report import Report
 from theta_diff.statistics import Statistics
-from theta_diff.wording import percent
 from theta_diff.wording import value_text
 
 _WORDS = {"+": "added", "-": "removed", "~": "modified", ">": "renamed"}

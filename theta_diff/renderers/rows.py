@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from theta_checkpoint.manifest import quoted
+from theta_checkpoint.printable import percent
 from theta_diff.change import Change
 from theta_diff.change import is_weight
 from theta_diff.compare import NamedTensor
@@ -18,7 +19,6 @@ from theta_diff.report import Report
 from theta_diff.wording import ESTIMATE
 from theta_diff.wording import cosine_text
 from theta_diff.wording import described
-from theta_diff.wording import percent
 from theta_diff.wording import span
 from theta_diff.wording import summary
 from theta_diff.wording import transition

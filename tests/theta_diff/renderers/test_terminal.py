@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from theta_checkpoint.printable import percent
 from theta_checkpoint.printable import printable
 from theta_diff.change import Change
 from theta_diff.compare import Comparison
@@ -12,7 +13,6 @@ from theta_diff.renderers.colours import Palette
 from theta_diff.renderers.terminal import lines
 from theta_diff.report import Report
 from theta_diff.wording import cosine_text
-from theta_diff.wording import percent
 from theta_diff.wording import summary
 
 

@@ -104,32 +104,32 @@ def merge(request: Request, repository: Repository) -> int:
         print(f"\t{staged.rstrip()}\nPlease commit your changes or stash them before you merge.", file=sys.stderr)
         return CANNOT
     environment = {**os.environ, **_exported(request, repository)}
-    if len(request.remotes) > 1:
-        return _merge_several(request, environment, repository)
     pair = Pair(request.bases, request.head, request.remotes[0])
-    if request.git_options:
+    if len(request.remotes) > 1:
+        tree = _merged_together(environment, repository)
+    elif request.git_options:
         return merged_with_options(pair, request.git_options, environment, repository)
-    tree = merged_tree(pair, environment, repository)
+    else:
+        tree = merged_tree(pair, environment, repository)
     for message in tree.messages:
-        sys.stdout.buffer.write(os.fsencode(message) + b"\n")
+        sys.stdout.buffer.write(os.fsencode(message.text) + b"\n")
     sys.stdout.buffer.flush()
     put_into_working_tree(tree, request.head, repository)
     return CONFLICT if tree.conflicts else MERGED
 
 
-def _merge_several(request: Request, environment: Mapping[str, str], repository: Repository) -> int:
+def _merged_together(environment: Mapping[str, str], repository: Repository) -> MergedTree:
     commits = tuple(environment[SIDES].split())
     tree, told = Octopus(commits, environment, repository, Store.at(repository.theta_dir)).tree()
     for line in told:
         _say(line)
-    put_into_working_tree(MergedTree(tree, (), ()), request.head, repository)
-    return MERGED
+    return tree
 
 
 def _check(request: Request) -> None:
     """Refuse an unknown strategy or option, or a recipe that cannot be read, before anything is touched."""
     if recipe := request.settings.get(RECIPE):
-        read(Path(recipe))
+        read(Path(recipe)).check(len(request.remotes) + 1)
     if request.strategy:
         choice(request.strategy, request.options, len(request.remotes) + 1)
 
@@ -157,7 +157,8 @@ def main() -> int:
     try:
         return merge(request_of(sys.argv[0], sys.argv[1:]), Repository())
     except (Failure, MergeError) as error:
-        _say(str(error))
+        for line in str(error).splitlines():
+            _say(line)
     except KeyboardInterrupt:
         _say("interrupted; nothing was merged")
     except Exception:

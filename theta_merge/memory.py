@@ -14,6 +14,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from strategies.contract import MergeError
+from theta_git.repository import Repository
 from theta_merge.choices import Choice
 from theta_merge.choices import choice
 from theta_merge.decide import Decision
@@ -27,6 +28,11 @@ class Memory:
     """The resolutions of one clone."""
 
     file: Path
+
+    @classmethod
+    def of(cls, repository: Repository) -> Memory:
+        """The memory of the clone around a repository."""
+        return cls(repository.theta_dir / "resolutions.jsonl")
 
     def recalled(self, versions: Versions) -> dict[str, Choice]:
         """What settled these very conflicts before."""

@@ -6,37 +6,39 @@ import os
 import shlex
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-
-from blake3 import blake3
 
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import is_manifest
 from theta_git.repository import Repository
+from theta_merge.choosing import chosen_or_asked
 from theta_merge.commits import BesideInCommits
+from theta_merge.decide import Open
 from theta_merge.decide import side_name
 from theta_merge.history import remember
-from theta_merge.menu.asking import Question
-from theta_merge.menu.asking import asked
+from theta_merge.in_turn import MergedInTurn
+from theta_merge.in_turn import merged_in_turn
 from theta_merge.ordinary import CannotMergeTrees
 from theta_merge.ordinary import MergedTree
-from theta_merge.ordinary import Pair
-from theta_merge.ordinary import merged_tree
+from theta_merge.ordinary import label
 from theta_merge.outcome import Versions
+from theta_merge.paths import Followed
+from theta_merge.paths import changed_by_several
 from theta_merge.report import conflict_report
+from theta_merge.report import counted
+from theta_merge.report import listed
 from theta_merge.settle import settled
+from theta_merge.sources import ABSENT
 from theta_merge.sources import manifest_of
 from theta_merge.sources import skeletons_in
-from theta_merge.wishes import chosen
 from theta_merge.wishes import preferred
 from theta_merge.wishes import wish
 from theta_store.store import Store
-
-ABSENT = Manifest("absent", {}, {}, {}, blake3(b"").hexdigest(), {})
-"""stands for a side that does not have the file"""
 
 
 @dataclass(frozen=True)
@@ -49,81 +51,68 @@ class Octopus:
     repository: Repository
     store: Store
 
-    def tree(self) -> tuple[str, list[str]]:
-        """The merged tree, and what to tell; raises :class:`CannotMergeTrees` where conflicts would be left.
+    def tree(self) -> tuple[MergedTree, list[str]]:
+        """The merged tree, and what to tell of its checkpoints; raises :class:`CannotMergeTrees`.
 
-        The index has no room for the versions of more than two sides, so a conflict ends the merge.
+        As with git's own octopus, ordinary files may conflict with the last commit alone. The index has no room for
+        the versions of more than two sides: a checkpoint that nothing settles ends the merge.
         """
         base = self.repository.finished("merge-base", "--octopus", *self.commits).stdout.decode().strip()
-        tree = self._ordinary()
+        ordinary = merged_in_turn(self.commits, self.environment, self.repository)
         reports: list[str] = []
         blobs: dict[str, bytes] = {}
-        for path in self._checkpoints(base, tree):
-            content, told = self._merged(path, base)
-            blobs[path] = content
+        for file in self._checkpoints(base, ordinary):
+            content, told = self._merged(file, base)
+            blobs[file.after] = content
             reports += told
-        return self._with(tree, blobs), reports
+        return replace(ordinary.tree, oid=self._with(ordinary.tree.oid, blobs)), reports
 
-    def _ordinary(self) -> str:
-        """The tree with ordinary files merged; of checkpoints it has some version."""
-        head, *remotes = self.commits
-        environment = _keeping_ours(self.environment)
-        tree = self.repository.line("rev-parse", f"{head}^{{tree}}")
-        for remote in remotes:
-            bases = self.repository.finished("merge-base", "--all", head, remote).stdout.decode().split()
-            merged = merged_tree(Pair(tuple(bases), head, remote), environment, self.repository)
-            _refuse_conflicts(merged, remote)
-            tree = merged.oid
-            identity = ("-c", "user.name=theta", "-c", "user.email=theta")
-            parents = ("-p", head, "-p", remote)
-            head = self.repository.line(*identity, "commit-tree", "-m", "so far", *parents, tree)
-        return tree
-
-    def _checkpoints(self, base: str, tree: str) -> list[str]:
+    def _checkpoints(self, base: str, ordinary: MergedInTurn) -> list[Followed]:
         """The checkpoints of the merged tree that more than one side changed."""
-        seen: list[str] = []
-        for commit in self.commits:
-            start = base or self.repository.line("hash-object", "-t", "tree", os.devnull)
-            listed = self.repository.output("diff-tree", "-r", "-z", "--name-only", start, commit)
-            seen += listed.decode(errors="surrogateescape").split("\0")[:-1]
-        several = sorted(path for path in set(seen) if seen.count(path) > 1)
-        return [path for path in several if is_manifest(self.repository.blob(f"{tree}:{path}") or b"")]
+        tree, conflicts = ordinary.tree.oid, {os.fsdecode(stage.path) for stage in ordinary.tree.conflicts}
+        found = [
+            file
+            for file in changed_by_several(base, self.commits, self.repository)
+            if conflicts.isdisjoint(file.paths) and is_manifest(self.repository.blob(f"{tree}:{file.after}") or b"")
+        ]
+        if others := ordinary.left.difference(*(file.paths for file in found)):
+            why = "several branches changed it, and one deleted it or renamed it out of sight"
+            raise CannotMergeTrees(f"{min(others)}: {why}; merge the branches one after the other")
+        return found
 
-    def _merged(self, path: str, base: str) -> tuple[bytes, list[str]]:
+    def _merged(self, file: Followed, base: str) -> tuple[bytes, list[str]]:
         """The merged manifest of one checkpoint."""
-        sides = [self._manifest(commit, path) or ABSENT for commit in self.commits]
-        before = self._manifest(base, path) if base else None
+        path = file.after
+        sides = [self._manifest(file.blob(commit, self.repository)) or ABSENT for commit in self.commits]
+        before = self._manifest(self.repository.blob(f"{base}:{file.before}")) if base else None
         versions = Versions(before, tuple(sides), skeletons_in(self.store))
         wanted = wish(path, self.environment, self.repository)
-        choices = chosen(wanted, path, versions)
         locate = BesideInCommits(path, self.commits, self.repository, self.store)
-        if len(choices) < len(versions.conflicts):
-            labels = (f"{side_name(i)}: {name}" for i, name in enumerate(("HEAD", *self._branches)))
-            question = Question(f"{path} ({', '.join(labels)})", versions, choices, locate)
-            session = asked(question, self.store, self.environment)
-            choices = session.choices if session else choices
+        labels = (f"{side_name(i)}: {name}" for i, name in enumerate(("HEAD", *self._branches)))
+        choices = chosen_or_asked(f"{path} ({', '.join(labels)})", wanted, versions, locate, self.environment)
         result = settled(versions, choices, self.store, preferred(wanted, versions), locate, locate.fetch)
-        told = list(conflict_report(path, result, len(versions.decisions)))
         if result.open:
-            raise CannotMergeTrees("\n".join([*told[:-1], self._way_out()]))
+            raise CannotMergeTrees("\n".join(self._refusal(path, result.open, len(versions.decisions))))
         content = bytes(result.manifest)
         remember(content, choices, self.repository)
-        return content, told
+        return content, list(conflict_report(path, result, len(versions.decisions)))
 
     @property
     def _branches(self) -> list[str]:
         """What the user calls the commits that are merged into ours."""
-        return [self.environment.get(f"GITHEAD_{commit}", commit[:12]) for commit in self.commits[1:]]
+        return [label(commit, self.environment) for commit in self.commits[1:]]
 
-    def _way_out(self) -> str:
-        """What to type, since the index cannot hold conflicts of more than two sides."""
-        branches = shlex.join(self._branches)
-        return (
-            f"nothing was merged; begin again with: git merge --strategy NAME {branches}  (list: git theta strategies)"
-        )
+    def _refusal(self, path: str, left: Sequence[Open], total: int) -> Iterator[str]:
+        """What is open and what to type, since the index cannot hold conflicts of more than two sides."""
+        found = counted([item.conflict for item in left], total)
+        yield f"{path}: {found} in conflict, and with several branches nothing can stay so"
+        yield from listed(left)
+        command = f"git merge --strategy NAME {shlex.join(self._branches)}"
+        yield "nothing was merged, and what was chosen is remembered"
+        yield f"begin again with: {command}  (list: git theta strategies)"
 
-    def _manifest(self, commit: str, path: str) -> Manifest | None:
-        return manifest_of(self.repository.blob(f"{commit}:{path}") or b"", self.store)
+    def _manifest(self, blob: bytes | None) -> Manifest | None:
+        return manifest_of(blob or b"", self.store)
 
     def _with(self, tree: str, blobs: Mapping[str, bytes]) -> str:
         """The tree with other content at some paths."""
@@ -143,25 +132,3 @@ class Octopus:
             ["git", *arguments], cwd=self.repository.folder, env=dict(environment), stdout=subprocess.PIPE, check=True
         )
         return done.stdout.decode().strip()
-
-
-def _keeping_ours(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment in which git merges checkpoints by keeping ours, without a word.
-
-    It moves no files into folders that a branch renamed: git's own octopus would not.
-    """
-    count = int(environment.get("GIT_CONFIG_COUNT") or 0)
-    settings = {"merge.theta.driver": "true", "merge.directoryRenames": "false"}
-    more = {"GIT_CONFIG_COUNT": str(count + len(settings))}
-    for number, (key, value) in enumerate(settings.items(), start=count):
-        more |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    return {**environment, **more}
-
-
-def _refuse_conflicts(merged: MergedTree, remote: str) -> None:
-    paths: Sequence[str] = sorted({os.fsdecode(stage.path) for stage in merged.conflicts})
-    if paths:
-        raise CannotMergeTrees(
-            f"{', '.join(paths)}: conflicts with {remote}; several branches at once merge only without conflicts in "
-            "ordinary files: merge this one alone"
-        )

@@ -45,17 +45,26 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """What git tells of a merge."""
+
+    paths: tuple[bytes, ...]
+    """what it is about"""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class MergedTree:
     """What a merge gives, before the working tree is touched."""
 
     oid: str
     conflicts: tuple[Stage, ...]
-    messages: tuple[str, ...]
+    messages: tuple[Message, ...]
 
 
 def merged_tree(pair: Pair, environment: Mapping[str, str], repository: Repository) -> MergedTree:
     """The merge of two commits as objects; raises :class:`CannotMergeTrees`."""
-    labels = ("HEAD", _label(pair.theirs, environment))
+    labels = ("HEAD", label(pair.theirs, environment))
     names = _comparable(pair, labels, repository)
     done = subprocess.run(
         ["git", "merge-tree", "--write-tree", "-z", "--messages", "--allow-unrelated-histories", *names],
@@ -90,7 +99,7 @@ def put_into_working_tree(tree: MergedTree, head: str, repository: Repository) -
         (repository.git_dir / "AUTO_MERGE").write_text(f"{tree.oid}\n")
 
 
-def _label(commit: str, environment: Mapping[str, str]) -> str:
+def label(commit: str, environment: Mapping[str, str]) -> str:
     """How conflict markers name theirs: what the user typed, as git passes it on."""
     return environment.get(f"GITHEAD_{commit}", commit)
 
@@ -132,14 +141,13 @@ def _stages(fields: Iterator[bytes]) -> Iterator[Stage]:
         yield Stage(mode, oid, number, path)
 
 
-def _messages(fields: Iterator[bytes]) -> Iterator[str]:
+def _messages(fields: Iterator[bytes]) -> Iterator[Message]:
     for field in fields:
         if not field:
             return
-        for _ in range(int(field)):
-            next(fields)
+        paths = tuple(next(fields) for _ in range(int(field)))
         next(fields)
-        yield next(fields).decode(errors="surrogateescape").rstrip("\n")
+        yield Message(paths, next(fields).decode(errors="surrogateescape").rstrip("\n"))
 
 
 def _index_lines(tree: MergedTree) -> Iterator[bytes]:
@@ -159,7 +167,8 @@ def _relabelled(
         for path in dict.fromkeys(stage.path for stage in tree.conflicts):
             _relabel(path, renamed, index, repository)
         oid = _git(repository, index, "write-tree").decode().strip()
-    return replace(tree, oid=oid, messages=tuple(_replaced(message, renamed) for message in tree.messages))
+    messages = (replace(message, text=_replaced(message.text, renamed)) for message in tree.messages)
+    return replace(tree, oid=oid, messages=tuple(messages))
 
 
 def _relabel(path: bytes, renamed: Mapping[str, str], index: Mapping[str, str], repository: Repository) -> None:

@@ -6,6 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Collection
 from collections.abc import Iterator
+from collections.abc import Sequence
 
 from theta_checkpoint.printable import printable
 from theta_merge.decide import Decision
@@ -30,12 +31,17 @@ def conflict_report(path: str, result: Settled, total: int) -> Iterator[str]:
         return
     found = counted([item.conflict for item in result.open], total)
     yield f"{path}: {found} in conflict; ours kept for them, all else is merged"
-    for item in result.open[:LISTED]:
-        yield f"    {described_conflict(item)}"
-    if len(result.open) > LISTED:
-        yield f"    ... and {len(result.open) - LISTED} more"
+    yield from listed(result.open)
     command = f"git theta resolve {shlex.quote(path)} --strategy NAME"
     yield f"resolve with: {command}  (or -i: a menu; list: git theta strategies)"
+
+
+def listed(items: Sequence[Open]) -> Iterator[str]:
+    """The first conflicts, one by one."""
+    for item in items[:LISTED]:
+        yield f"    {described_conflict(item)}"
+    if len(items) > LISTED:
+        yield f"    ... and {len(items) - LISTED} more"
 
 
 def counted(conflicts: Collection[Decision], total: int | None = None) -> str:
@@ -64,12 +70,15 @@ def what_happened(conflict: Decision) -> str:
         changed = next(side for side in conflict.changed if conflict.sides[side] is not None)
         return f"{side_name(changed)} changed it, {side_name(deleted)} deleted it"
     verb = "added" if conflict.kind == "both-added" else "changed"
+    who = "both" if len(conflict.changed) == 2 else f"{len(conflict.changed)} sides"
     if len(states) == 1:
-        who = "both" if len(conflict.changed) == 2 else f"{len(conflict.changed)} sides"
         return f"{who} {verb} {next(iter(states))}"
-    return ", ".join(
-        f"{side_name(side)} {verb} it to {described_state(conflict.sides[side])}" for side in conflict.changed
-    )
+    return f"{who} {verb} it: {each_side(conflict)}"
+
+
+def each_side(conflict: Decision) -> str:
+    """What each side that changed it made of it: ``ours F32[5,64], theirs F32[6,64]``."""
+    return ", ".join(f"{side_name(side)} {described_state(conflict.sides[side])}" for side in conflict.changed)
 
 
 def outcome_summary(wanted: Outcome) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from blake3 import blake3
+
 from theta_checkpoint.layout import BytesSource
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import is_manifest
@@ -11,6 +13,9 @@ from theta_store.capture import captured
 from theta_store.capture import identified
 from theta_store.checkpoint import StoredCheckpoint
 from theta_store.store import Store
+
+ABSENT = Manifest("absent", {}, {}, {}, blake3(b"").hexdigest(), {})
+"""stands for a side that does not have the file"""
 
 
 def skeletons_in(store: Store) -> Skeletons:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,14 @@ from tests.conftest import Git
 from tests.theta_merge.conftest import BASE
 from tests.theta_merge.conftest import MODEL
 from tests.theta_merge.conftest import OURS
+from tests.theta_merge.conftest import THEIRS
 from tests.theta_merge.conftest import Run
 from tests.theta_merge.conftest import load
 from tests.theta_merge.conftest import save
+from tests.theta_merge.conftest import theta
+
+CONTENDED = ["added", "deleted here", "deleted there", "text"]
+"""the ordinary files in which main and third conflict"""
 
 pytestmark = pytest.mark.usefixtures("merge_programs")
 
@@ -90,14 +96,122 @@ def test_ordinary_files_are_merged_as_git_s_own_octopus_merges_them(empty_repo: 
     assert trees[0] == trees[1]
 
 
-def test_conflicts_in_ordinary_files_end_the_merge(three: Path, git: Git, run: Run) -> None:
-    (three / "third.txt").write_text("mine\n")
+@pytest.fixture
+def contended(three: Path, git: Git) -> Path:
+    """As ``three``, where main and third changed ordinary files against each other in every way."""
+    files = {"text": "one\ntwo\nthree\n", "deleted here": "1\n", "deleted there": "2\n"}
+
+    def commit(branch: str, changed: dict[str, str], gone: str) -> None:
+        git("switch", "-q", branch)
+        git("merge", "-q", "--no-edit", "-s", "ours", "before")
+        git("checkout", "-q", "before", "--", *files)
+        Path(gone).unlink()
+        for name, content in changed.items():
+            Path(name).write_text(content)
+        git("add", "-A")
+        git("commit", "-qm", f"against {branch}")
+
+    git("switch", "-qc", "before", "main~1")
+    for name, content in files.items():
+        Path(name).write_text(content)
     git("add", ".")
-    git("commit", "-qm", "mine too")
-    done = run("git", "merge", "-s", "take-ours", "side", "third")
-    assert done.returncode == 2
-    assert "third.txt: conflicts with" in done.stderr
+    git("commit", "-qm", "before")
+    commit("main", {"text": "one\nMAIN\nthree\n", "added": "main\n", "deleted there": "main\n"}, "deleted here")
+    commit("third", {"text": "one\nTHIRD\nthree\n", "added": "third\n", "deleted here": "third\n"}, "deleted there")
+    git("switch", "-q", "main")
+    return three
+
+
+def test_the_last_branch_leaves_its_conflicts_in_ordinary_files_as_with_git(
+    contended: Path, git: Git, run: Run
+) -> None:
+    """The same stages in the index, the same text, the same way back; but for what conflict markers are called."""
+    for branch in ("side", "third"):  # git's own octopus cannot merge checkpoints
+        git("switch", "-q", branch)
+        git("checkout", "main", "--", MODEL)
+        git("commit", "-qm", "the same checkpoint")
+    git("switch", "-q", "main")
+    head, heads = git("rev-parse", "HEAD"), git("rev-parse", "side", "third").split()
+    found = []
+    for strategy in ("octopus", "average"):
+        done = run("git", "merge", "-s", strategy, "side", "third")
+        assert done.returncode == 1
+        assert "Automatic merge failed; fix conflicts and then commit the result." in done.stdout
+        assert Path(".git/MERGE_HEAD").read_text().split() == heads
+        text = re.sub("(<<<<<<<|>>>>>>>) .*", r"\1", Path("text").read_text())
+        found.append((git("ls-files", "-s"), text, Path("deleted there").read_text(), Path("notes.txt").read_text()))
+        git("merge", "--abort")
+        assert git("rev-parse", "HEAD") == head
+        assert git("status", "--porcelain") == ""
+    assert found[0] == found[1]
+
+
+def test_checkpoints_of_all_branches_are_settled_beside_such_conflicts(contended: Path, git: Git, run: Run) -> None:
+    done = run("git", "merge", "-s", "average", "side", "third")
+    assert "CONFLICT (content): Merge conflict in text" in done.stdout
+    assert ">>>>>>> third" in Path("text").read_text()
+    assert git("diff", "--name-only", "--diff-filter=U").split("\n") == [*CONTENDED, ""]
+    assert load(MODEL) == {"a": 4.0, "b": 1.0, "c": 4.0, "d": 8.0}
+    git("merge", "--abort")
+    assert load(MODEL) == OURS
     assert git("status", "--porcelain") == ""
+
+
+def test_a_commit_concludes_it_with_all_parents(contended: Path, git: Git, run: Run) -> None:
+    run("git", "merge", "-s", "average", "side", "third")
+    git("add", *CONTENDED)
+    git("commit", "-q", "--no-edit")
+    assert len(git("rev-list", "--parents", "-1", "HEAD").split()) == 4
+    assert load(MODEL) == {"a": 4.0, "b": 1.0, "c": 4.0, "d": 8.0}
+
+
+def test_conflicts_with_an_earlier_branch_end_the_merge_as_with_git(contended: Path, git: Git, run: Run) -> None:
+    for strategy, said in (("octopus", "Should not be doing an octopus."), ("average", "name third last, or merge it")):
+        done = run("git", "merge", "-s", strategy, "third", "side")
+        assert done.returncode == 2
+        assert said in done.stderr + done.stdout
+        assert not Path(".git/MERGE_HEAD").exists()
+        assert git("status", "--porcelain") == ""
+    assert "CONFLICT (content): Merge conflict in text" in done.stderr
+    assert load(MODEL) == OURS
+
+
+@pytest.mark.parametrize("renaming", ["main", "side", "third"])
+def test_a_checkpoint_that_one_branch_renamed(repo: Path, git: Git, run: Run, renaming: str) -> None:
+    same = {f"same.{number}": float(number) for number in range(20)}
+    for branch, start, groups in (
+        ("base", "main", BASE), ("side", "base", THEIRS), ("third", "base", {**BASE, "a": 8.0, "d": 8.0}),
+        ("main", "base", OURS),
+    ):  # fmt: skip
+        git("checkout", "-q", *(["--orphan", "base"] if branch == "base" else ["-b", branch, start]))
+        save(MODEL, {**same, **groups})
+        git("add", ".")
+        git("commit", "-qm", branch)
+    git("switch", "-q", renaming)
+    git("mv", MODEL, "renamed.safetensors")
+    git("commit", "-qm", "rename")
+    git("switch", "-q", "main")
+    told = theta(run, "merge", "--dry-run", "-s", "average", "side", "third").stdout
+    counts = "24 parameter groups: 20 unchanged, 1 by average, 1 from ours, 1 from theirs, 1 from side-3"
+    assert told == f"renamed.safetensors: {counts}\n"
+    git("merge", "--no-edit", "-s", "average", "side", "third")
+    assert load("renamed.safetensors") == {**same, "a": 4.0, "b": 1.0, "c": 4.0, "d": 8.0}
+    assert not Path(MODEL).exists()
+
+
+@pytest.mark.parametrize("deleting", ["side", "third"])
+def test_a_checkpoint_that_two_branches_changed_and_one_deleted_ends_the_merge(
+    three: Path, git: Git, run: Run, deleting: str
+) -> None:
+    git("switch", "-q", deleting)
+    git("rm", "-q", MODEL)
+    git("commit", "-qm", "delete")
+    git("switch", "-q", "main")
+    done = run("git", "merge", "-s", "average", "side", "third")
+    assert done.returncode == 2
+    assert MODEL in done.stderr
+    assert git("status", "--porcelain") == ""
+    assert load(MODEL) == OURS
 
 
 def test_a_checkpoint_that_only_some_sides_have(three: Path, git: Git) -> None:

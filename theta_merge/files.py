@@ -16,7 +16,6 @@ from pathlib import Path
 from strategies.contract import MergeError
 from theta_checkpoint.failure import Failure
 from theta_merge import engine
-from theta_merge.choices import choice
 from theta_merge.outcome import Outcome
 from theta_merge.outcome import Versions
 from theta_merge.outcome import outcome
@@ -25,8 +24,8 @@ from theta_merge.report import described_conflict
 from theta_merge.report import outcome_json
 from theta_merge.report import outcome_summary
 from theta_merge.side_data import beside
-from theta_merge.side_data import lacking
 from theta_merge.side_data import side_data
+from theta_merge.side_data import unfit
 from theta_merge.wishes import Wish
 from theta_merge.wishes import chosen
 from theta_merge.wishes import given
@@ -71,8 +70,8 @@ def merge(args: argparse.Namespace) -> int:
         wanted = _wanted(checkpoints, asked, str(args.output))
         found = BesideFiles(sides, stack)
         with side_data((group.choice for group in wanted.computed), len(sides), found) as data:
-            unfit = {group.state.name: why for group in wanted.computed if (why := lacking(group, data))}
-            wanted = _wanted(checkpoints, asked, str(args.output), unfit) if unfit else wanted
+            unserved = unfit(wanted.computed, data)
+            wanted = _wanted(checkpoints, asked, str(args.output), unserved) if unserved else wanted
             writes = not args.dry_run and not wanted.open
             if writes:
                 notes = poured(wanted, checkpoints, data, args.output, found)
@@ -113,7 +112,7 @@ def _wanted(
 def _computes(asked: Wish, sides: int) -> bool:
     """Whether values will have to be computed; raises at once for strategies and options that do not exist."""
     wanted = [*([asked.default] if asked.default else []), *(rule.wanted for rule in asked.recipe.rules)]
-    return any(not choice(one.strategy, one.options, sides).strategy.selects for one in wanted)
+    return any(not one.choice(sides).strategy.selects for one in wanted)
 
 
 @dataclass(frozen=True)

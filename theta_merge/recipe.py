@@ -23,8 +23,10 @@ import tomllib
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
+from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
 from pathlib import PurePath
 
@@ -33,6 +35,9 @@ from theta_merge.choices import Choice
 from theta_merge.choices import choice
 
 _KEYS = {"match", "path", "strategy", "options"}
+SEARCHED = 1000
+"""names among which one like a pattern is looked for"""
+_HEAD = re.compile(r"\s*\[\[\s*rule\s*\]\]")
 _RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
 
 
@@ -46,6 +51,17 @@ class Wanted:
 
     strategy: str
     options: Mapping[str, object] = field(default_factory=dict)
+    where: str = field(default="", compare=False)
+    """file and line that name it, if a recipe does"""
+
+    def choice(self, sides: int) -> Choice:
+        """The choice that it is; raises :class:`MergeError` for strategies and options that do not exist."""
+        try:
+            return choice(self.strategy, self.options, sides)
+        except MergeError as error:
+            if not self.where:
+                raise
+            raise BadRecipe(f"{self.where}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -64,18 +80,23 @@ class Recipe:
     rules: tuple[Rule, ...] = ()
     default: Wanted | None = None
 
+    def check(self, sides: int) -> None:
+        """Raise :class:`MergeError` for strategies and options that do not exist, whether a rule is needed or not."""
+        for wanted in (*(rule.wanted for rule in self.rules), *([self.default] if self.default else [])):
+            wanted.choice(sides)
+
     def choices(self, path: str, names: Iterable[str], conflicts: Iterable[str], sides: int) -> dict[str, Choice]:
         """The choice for each conflict that a rule matches.
 
         ``names`` are all groups of the merge. Raises :class:`MergeError` for a rule that matches none of them, and
         for strategies and options that do not exist; every rule is checked.
         """
-        rules = [(rule, _chosen(rule.wanted, sides)) for rule in self.rules if fnmatchcase(path, rule.path)]
+        rules = [(rule, rule.wanted.choice(sides)) for rule in self.rules if fnmatchcase(path, rule.path)]
         everyone = list(names)
         for rule, _ in rules:
             for pattern in rule.match:
                 if not any(matches(name, pattern) for name in everyone):
-                    raise BadRecipe(f"the recipe's pattern {pattern!r} matches no parameter group of {path}")
+                    raise BadRecipe(_no_match(rule, pattern, path, everyone))
         found: dict[str, Choice] = {}
         for name in conflicts:
             one = next((one for rule, one in rules if any(matches(name, glob) for glob in rule.match)), None)
@@ -84,8 +105,12 @@ class Recipe:
         return found
 
 
-def _chosen(wanted: Wanted, sides: int) -> Choice:
-    return choice(wanted.strategy, wanted.options, sides)
+def _no_match(rule: Rule, pattern: str, path: str, names: Sequence[str]) -> str:
+    where = f"{rule.wanted.where}: " if rule.wanted.where else ""
+    likeness = {name: SequenceMatcher(None, pattern, name[: len(pattern)]).ratio() for name in names[:SEARCHED]}
+    near = max(likeness, key=likeness.__getitem__, default="")
+    hint = f"; a name like it is {near}" if near else ""
+    return f"{where}the pattern {pattern!r} matches no parameter group of {path}{hint}"
 
 
 def matches(name: str, pattern: str) -> bool:
@@ -125,10 +150,18 @@ def parsed(text: str, name: str) -> Recipe:
     if not isinstance(rules, list):
         raise BadRecipe(f"{name}: rules are written [[rule]]")
     default = document.get("default")
+    places = _places(text, name, len(rules))
     return Recipe(
-        tuple(_rule(table, f"{name}: rule {number}") for number, table in enumerate(rules, start=1)),
+        tuple(_rule(table, where) for table, where in zip(rules, places, strict=True)),
         _wanted(default, f"{name}: default") if default is not None else None,
     )
+
+
+def _places(text: str, name: str, count: int) -> list[str]:
+    """Where each rule is, for messages."""
+    lines = [number for number, line in enumerate(text.splitlines(), start=1) if _HEAD.match(line)]
+    named = [f"{name}, line {line}" for line in lines] if len(lines) == count else [name] * count
+    return [f"{place}: rule {number}" for number, place in enumerate(named, start=1)]
 
 
 def _rule(table: object, where: str) -> Rule:
@@ -152,7 +185,7 @@ def _wanted(table: object, where: str) -> Wanted:
         raise BadRecipe(f"{where}: options are written options = {{ name = value }}")
     for name, value in options.items():
         _refuse_foreign_path(value, f"{where}: option {name!r}")
-    return Wanted(table["strategy"], options)
+    return Wanted(table["strategy"], options, where)
 
 
 def _refuse_foreign_path(value: object, where: str) -> None:

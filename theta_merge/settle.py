@@ -33,8 +33,8 @@ from theta_merge.outcome import outcome
 from theta_merge.side_data import Beside
 from theta_merge.side_data import Nothing
 from theta_merge.side_data import SideData
-from theta_merge.side_data import lacking
 from theta_merge.side_data import side_data
+from theta_merge.side_data import unfit
 from theta_merge.storage_order import storage_axes
 from theta_merge.untied import Untied
 from theta_store import bases
@@ -95,15 +95,15 @@ def settled(
     :class:`theta_merge.side_data.NoSideData` where there is none, before any value is read.
     """
     wanted = outcome(versions, choices, preferred)
-    fetch(objects_to_read(wanted))
     with side_data((group.choice for group in wanted.computed), len(versions.sides), locate) as data:
-        unfit = {group.state.name: why for group in wanted.computed if (why := lacking(group, data))}
-        if unfit:
-            wanted = outcome(versions, choices, preferred, unfit)
+        unserved = unfit(wanted.computed, data)
+        if unserved:
+            wanted = outcome(versions, choices, preferred, unserved)
+        fetch(objects_to_read(wanted))
         made, refused, cautions = _computed(wanted, store, data, locate)
         if refused:
             frame = wanted.frame.manifest
-            wanted = outcome(versions, choices, preferred, both_factors({**unfit, **refused}))
+            wanted = outcome(versions, choices, preferred, both_factors({**unserved, **refused}))
             if wanted.frame.manifest != frame:
                 made, _, cautions = _computed(wanted, store, data, locate)
     done = _stored(wanted, made, store)

@@ -80,8 +80,12 @@ def side_data(choices: Iterable[Choice], sides: int, locate: Beside) -> Iterator
         yield found
 
 
-def lacking(group: Computed, data: SideData) -> str | None:
-    """Why the side data does not serve for a group; None if it does."""
+def unfit(groups: Iterable[Computed], data: SideData) -> dict[str, str]:
+    """The groups for which the side data does not serve, each with why."""
+    return {group.state.name: why for group in groups if (why := _lacking(group, data))}
+
+
+def _lacking(group: Computed, data: SideData) -> str | None:
     kind = group.choice.strategy.side_data
     if not kind:
         return None

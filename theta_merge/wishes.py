@@ -43,6 +43,12 @@ class Wish:
     def __bool__(self) -> bool:
         return bool(self.default or self.recipe.rules or self.values)
 
+    def check(self, sides: int) -> None:
+        """Raise :class:`strategies.contract.MergeError` for strategies and options that do not exist."""
+        self.recipe.check(sides)
+        if self.default:
+            self.default.choice(sides)
+
 
 def given(name: str | None, options: Sequence[str], recipe: str | None, values: str | None = None) -> Wish:
     """What a command line asks for; raises :class:`strategies.contract.MergeError`."""
@@ -59,7 +65,7 @@ def wish(path: str, environment: Mapping[str, str], repository: Repository) -> W
     ``theta.merge.options``. Raises :class:`strategies.contract.MergeError` for what cannot be read.
     """
     file = environment.get(RECIPE) or repository.config("theta.merge.recipe")
-    recipe = read(_in_top(file, repository)) if file else Recipe()
+    recipe = read(_in_top(file, repository), file) if file else Recipe()
     values = _values(environment.get(VALUES) or repository.config("theta.merge.values"))
     words = environment.get(OPTIONS) or repository.config("theta.merge.options") or ""
     if name := environment.get(STRATEGY):
@@ -103,15 +109,18 @@ def preferred(wish: Wish, versions: Versions) -> int | None:
 
 def default_choice(wish: Wish, versions: Versions) -> Choice | None:
     """What settles the conflicts that no rule matches."""
-    return choice(wish.default.strategy, wish.default.options, len(versions.sides)) if wish.default else None
+    return wish.default.choice(len(versions.sides)) if wish.default else None
 
 
-def read(path: Path) -> Recipe:
-    """The recipe in a file; raises :class:`MergeError`."""
+def read(path: Path, name: str | None = None) -> Recipe:
+    """The recipe in a file, which messages call by ``name``; raises :class:`MergeError`."""
+    name = name or str(path)
     try:
-        return parsed(path.read_text(), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise MergeError(f"cannot read the recipe {path}: {error}") from error
+        return parsed(path.read_text(), name)
+    except OSError as error:
+        raise MergeError(f"cannot read the recipe {name}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise MergeError(f"cannot read the recipe {name}: it is no UTF-8 text") from error
 
 
 def _values(side: str | None) -> str | None:

@@ -14,8 +14,6 @@ from theta_cli import installation
 from theta_cli.json_output import add_json_option
 from theta_cli.json_output import print_json
 from theta_git.repository import Repository
-from theta_merge.choices import choice
-from theta_merge.choices import options_of
 from theta_merge.dry_run import dry_run
 from theta_merge.report import described_conflict
 from theta_merge.report import outcome_json
@@ -57,10 +55,9 @@ def run(args: Namespace) -> int:
 
 def _exported(args: Namespace) -> dict[str, str]:
     """What the merge driver reads; everything is checked here, before git starts."""
-    given(args.strategy, args.options, args.recipe)
+    given(args.strategy, args.options, args.recipe).check(len(args.branches) + 1)
     exported = {}
     if args.strategy:
-        choice(args.strategy, options_of(args.options), len(args.branches) + 1)
         exported = {STRATEGY: args.strategy, OPTIONS: shlex.join(args.options)}
     if args.recipe:
         exported[RECIPE] = os.path.abspath(args.recipe)

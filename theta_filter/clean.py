@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from theta_checkpoint.manifest import BadManifest
@@ -14,6 +16,7 @@ from theta_checkpoint.manifest import NewerManifest
 from theta_checkpoint.manifest import is_manifest
 from theta_checkpoint.manifest import object_ids
 from theta_checkpoint.manifest import parse
+from theta_checkpoint.printable import counted
 from theta_filter.asker import only_looks
 from theta_filter.clone import Clone
 from theta_filter.spool import Spooled
@@ -38,12 +41,32 @@ class Cleaned:
 
 
 def cleaned(path: str, pieces: Iterable[bytes | memoryview], clone: Clone) -> Cleaned:
-    """The manifest for the bytes piped for ``path``; all values are stored when this returns.
+    """What git stores for the bytes piped for ``path``; all values are stored when this returns.
 
     The same bytes always give the same manifest in a clone. A manifest is returned as it is, and so is what
     git-theta 0.2.0 keeps in place of a checkpoint: it is no file of the user's. An empty file has no manifest: git
     takes one for changed unless what it stores is empty too.
     """
+    found = _cleaned(path, pieces, clone)
+    if found.warning or not clone.unsettled.record(path).exists() or only_looks(clone.repository):
+        return found
+    return replace(found, warning=_left_open(path, found.content, clone))
+
+
+def _left_open(path: str, content: bytes, clone: Clone) -> str | None:
+    """What to say of a checkpoint that is added just as a merge left it, with conflicts open, as git status hints."""
+    try:
+        count = clone.unsettled.left_open(path, parse(content).root)
+    except BadManifest:
+        return None
+    if not count:
+        return None
+    back = f"git checkout -m -- {shlex.quote(path)} && git theta resolve {shlex.quote(path)}"
+    verb = "was" if count == 1 else "were"
+    return f"{counted(count, 'conflict')} {verb} open in it, for which ours now stands; to choose, type: {back}"
+
+
+def _cleaned(path: str, pieces: Iterable[bytes | memoryview], clone: Clone) -> Cleaned:
     with spooled(pieces, Path(path), clone.temporary) as spool:
         if not spool.source.size:
             return Cleaned(b"")

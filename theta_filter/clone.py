@@ -9,6 +9,7 @@ from pathlib import Path
 
 from theta_git.repository import Repository
 from theta_store.store import Store
+from theta_store.unsettled import Unsettled
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class Clone:
     def store(self) -> Store:
         """Where this clone keeps its objects."""
         return Store.at(self.repository.theta_dir)
+
+    @cached_property
+    def unsettled(self) -> Unsettled:
+        """What a merge left open in its working tree."""
+        return Unsettled(self.repository)
 
     @property
     def temporary(self) -> Path:

@@ -7,9 +7,12 @@ stop (before git 2.42 it takes that for a conflict, and ours is untouched).
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
+import shlex
 import sys
+import time
 import traceback
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -21,15 +24,16 @@ from theta_checkpoint.failure import Failure
 from theta_checkpoint.manifest import BadManifest
 from theta_checkpoint.manifest import Manifest
 from theta_git.attributes import attribute
+from theta_git.hooks import version
 from theta_git.repository import Repository
 from theta_merge.choices import Choice
+from theta_merge.choosing import chosen_in_advance
+from theta_merge.choosing import chosen_or_asked
 from theta_merge.commits import BesideInCommits
 from theta_merge.commits import side_commits
 from theta_merge.conflicts import Conflicts
+from theta_merge.conflicts import Record
 from theta_merge.history import remember
-from theta_merge.memory import Memory
-from theta_merge.menu.asking import Question
-from theta_merge.menu.asking import asked
 from theta_merge.outcome import Versions
 from theta_merge.report import conflict_report
 from theta_merge.settle import Settled
@@ -38,12 +42,13 @@ from theta_merge.side_option import environment_with_side
 from theta_merge.sources import manifest_of
 from theta_merge.sources import skeletons_in
 from theta_merge.wishes import Wish
-from theta_merge.wishes import chosen
 from theta_merge.wishes import preferred
 from theta_merge.wishes import wish
 from theta_store.store import Store
 
 MERGED, CONFLICT, STOP = 0, 1, 129
+WAITS, WAIT = 20, 0.05
+"""how often, and for how many seconds, an interrupted driver waits for git to end"""
 MARKER_SIZE = 7
 """of git's conflict markers, unless the attribute conflict-marker-size says otherwise"""
 
@@ -120,21 +125,12 @@ def _versions(request: Request, store: Store) -> Versions | None:
 
 
 def _choices(request: Request, versions: Versions, wanted: Wish, locate: BesideInCommits) -> dict[str, Choice]:
-    """What the wish settles; for the rest what was remembered, or what the user says."""
-    repository = locate.repository
-    memory = Memory(repository.theta_dir / "resolutions.jsonl")
-    before = memory.recalled(versions)
-    applied = before if repository.config("theta.rerere") == "true" else {}
-    choices = {**applied, **chosen(wanted, request.path, versions)}
-    if request.internal or len(choices) == len(versions.conflicts):
-        return choices
+    """What settles the conflicts; of a merge of merge bases nobody is asked."""
+    if request.internal:
+        return chosen_in_advance(wanted, versions, locate)
     ours, theirs = request.labels
     title = f"{request.path} (ours: {ours}, theirs: {theirs})"
-    session = asked(Question(title, versions, {**before, **choices}, locate), locate.store, os.environ)
-    if session is None:
-        return choices
-    memory.remember(versions, session.choices)
-    return session.choices
+    return chosen_or_asked(title, wanted, versions, locate, os.environ)
 
 
 def _reported(
@@ -145,7 +141,7 @@ def _reported(
     repository: Repository,
 ) -> int:
     """Tell what is open, on stderr and in the record; the exit code."""
-    conflicts = Conflicts(repository.git_dir / "theta" / "conflicts")
+    conflicts = Conflicts.of(repository)
     if not request.internal:
         for line in conflict_report(request.path, result, len(versions.decisions)):
             _say(line)
@@ -155,7 +151,7 @@ def _reported(
             remember(bytes(result.manifest), choices, repository)
         return MERGED
     if not request.internal:
-        conflicts.write(request.path, versions, result.open, choices)
+        conflicts.write(request.path, Record.of(versions, result.manifest.root, result.open, choices))
     return CONFLICT
 
 
@@ -170,18 +166,38 @@ def _say(line: str) -> None:
     print(f"theta: {line}", file=sys.stderr)
 
 
+def _way_out(path: str, repository: Repository) -> str:
+    """What to type once it is corrected: newer git ends the merge here, older git takes it for a conflict."""
+    if version(repository) >= (2, 42):
+        return "nothing was merged; correct this and begin again"
+    return f"{path}: ours is kept as it is; correct this, then type: git theta resolve {shlex.quote(path)}"
+
+
+def _tidy(files: Sequence[str], git: int) -> None:
+    """Remove the files that git made for us, if the same interrupt ended git: it leaves them in the working tree."""
+    for _ in range(WAITS):
+        if os.getppid() != git:
+            for file in files:
+                Path(file).unlink(missing_ok=True)
+            return
+        time.sleep(WAIT)
+
+
 def main() -> int:
     """Run as git's merge driver."""
     if len(sys.argv) < 6:
         _say("this command is run by git itself, as its merge driver")
         return STOP
-    repository = Repository()
+    repository, git = Repository(), os.getppid()
     try:
         return merge(request_of(sys.argv[1:], os.environ, repository), repository)
     except (Failure, MergeError) as error:
         _say(f"{sys.argv[5]}: {error}")
+        _say(_way_out(sys.argv[5], repository))
     except KeyboardInterrupt:
-        _say(f"{sys.argv[5]}: interrupted; ours is kept as it is")
+        _tidy(sys.argv[1:4], git)
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            _say(f"{sys.argv[5]}: interrupted; ours is kept as it is, and what was chosen is remembered")
     except Exception:
         traceback.print_exc()
     return STOP

@@ -19,6 +19,7 @@ from theta_merge.choices import choice
 from theta_merge.commits import BesideInCommits
 from theta_merge.commits import side_commits
 from theta_merge.conflicts import Conflicts
+from theta_merge.conflicts import Record
 from theta_merge.conflicts import roots
 from theta_merge.history import remember
 from theta_merge.memory import Memory
@@ -28,7 +29,6 @@ from theta_merge.outcome import Versions
 from theta_merge.recipe import matches
 from theta_merge.settle import Settled
 from theta_merge.settle import settled
-from theta_merge.side_data import Beside
 from theta_merge.sources import manifest_of
 from theta_merge.sources import skeletons_in
 from theta_merge.wishes import Wish
@@ -82,17 +82,24 @@ class Resolver:
     @property
     def conflicts(self) -> Conflicts:
         """The records of what is open."""
-        return Conflicts(self.repository.git_dir / "theta" / "conflicts")
+        return Conflicts.of(self.repository)
 
     def unmerged(self, paths: Iterable[str] = ()) -> list[Unmerged]:
         """The checkpoints with conflicts among these paths (all, if none is given), sorted."""
+        return [one for one in self._unmerged(paths) if self._is_checkpoint(one.stages)]
+
+    def unmerged_files(self) -> list[str]:
+        """The ordinary files with conflicts, sorted."""
+        return [one.path for one in self._unmerged(()) if not self._is_checkpoint(one.stages)]
+
+    def _unmerged(self, paths: Iterable[str]) -> list[Unmerged]:
         found: dict[str, dict[int, tuple[str, str]]] = {}
         literal = [f":(top,literal){path}" for path in paths]
         for entry in self.repository.output("ls-files", "-u", "-z", "--", *literal).split(b"\0")[:-1]:
             head, _, name = entry.partition(b"\t")
             mode, oid, stage = head.decode().split()
             found.setdefault(name.decode(errors="surrogateescape"), {})[int(stage)] = (mode, oid)
-        return [Unmerged(path, stages) for path, stages in sorted(found.items()) if self._is_checkpoint(stages)]
+        return [Unmerged(path, stages) for path, stages in sorted(found.items())]
 
     def _is_checkpoint(self, stages: Mapping[int, tuple[str, str]]) -> bool:
         return any(is_manifest(self.repository.blob(oid) or b"") for _, oid in stages.values())
@@ -116,9 +123,11 @@ class Resolver:
         locate = BesideInCommits(one.path, side_commits(self.environment, self.repository), self.repository, self.store)
         choices = self._choices(one, versions, request, locate)
         result = settled(versions, choices, self.store, preferred(request.wish, versions), locate, locate.fetch)
-        Memory(self.repository.theta_dir / "resolutions.jsonl").remember(versions, choices)
+        Memory.of(self.repository).remember(versions, choices)
         if result.open:
-            self.conflicts.write(one.path, versions, result.open, choices)
+            before = self.conflicts.read(one.path)
+            kept = before.kept if before else ""
+            self.conflicts.write(one.path, Record.of(versions, kept, result.open, choices))
         else:
             remember(bytes(result.manifest), choices, self.repository)
             self.finish(one, bytes(result.manifest))
@@ -132,7 +141,9 @@ class Resolver:
         self.repository.output("checkout-index", "-f", "-u", "--", one.path)
         self.conflicts.remove(one.path)
 
-    def _choices(self, one: Unmerged, versions: Versions, request: Request, locate: Beside) -> dict[str, Choice]:
+    def _choices(
+        self, one: Unmerged, versions: Versions, request: Request, locate: BesideInCommits
+    ) -> dict[str, Choice]:
         """Choices made before, those of the request, and those of the menu.
 
         A request settles what is still open; one with a pattern also changes what was chosen before.
@@ -141,7 +152,7 @@ class Resolver:
         choices = {**fresh, **earlier} if request.match is None else {**earlier, **fresh}
         if not request.interactive:
             return choices
-        session = asked(Question(one.path, versions, choices, locate), self.store, self.environment)
+        session = asked(Question(one.path, versions, choices, locate), self.environment)
         if session is None:
             raise CannotResolve("there is no terminal to ask on; give --strategy NAME")
         return session.choices

@@ -245,6 +245,14 @@ OPERATIONS = {
     "checkout -m": ("true", "git checkout -q -m side", {**THEIRS, "a": 5.0}),
 }
 """what is done before, the operation itself, and what the checkpoint holds once theirs was taken"""
+GO_ON = {
+    **dict.fromkeys(["merge", "merge --no-commit", "merge --squash", "pull"], "git commit"),
+    **dict.fromkeys(["rebase", "rebase -i", "rebase --rebase-merges", "rebase --onto"], "git rebase --continue"),
+    "cherry-pick of a range": "git cherry-pick --continue",
+    "revert": "git revert --continue",
+    "am -3": "git am --continue",
+}
+"""what finishes an operation that stopped; the others do not wait for anything"""
 DIRTY = ("revert", "stash pop", "stash apply", "checkout -m")
 """operations that begin with a change that is not committed"""
 
@@ -276,9 +284,28 @@ def test_an_operation_stops_without_one_and_is_resolved(operation: tuple[str, st
         assert "1 of 4 parameter groups in conflict" in done.stderr + done.stdout
         assert f"git theta resolve {MODEL} --strategy NAME" in done.stderr + done.stdout
     assert git("ls-files", "-u", MODEL) != ""
-    assert theta(run, "resolve", "-s", "take-theirs").returncode == 0
+    status = theta(run, "status").stdout
+    assert f"{MODEL}\n    unmerged; type: git theta resolve {MODEL}\n" in status
+    done = theta(run, "resolve", "-s", "take-theirs")
+    assert done.returncode == 0
     assert load(MODEL) == OPERATIONS[name][2]
     assert git("ls-files", "-u") == ""
+    check_way_on(name, status, done.stdout, run)
+
+
+def check_way_on(name: str, status: str, resolved: str, run: Run) -> None:
+    """What was told to be typed next is what git waits for."""
+    if name not in GO_ON:
+        assert "waits" not in status
+        assert "all checkpoints are merged and staged" in resolved
+        assert ("git stash drop" in resolved) is name.startswith("stash")
+        return
+    assert f"once nothing is in conflict, type: {GO_ON[name]}\n" in status
+    assert f"all checkpoints are merged; finish with: {GO_ON[name]}\n" in resolved
+    go_on = run("sh", "-c", GO_ON[name], env={"GIT_EDITOR": "true"})
+    assert go_on.returncode == 0, go_on.stderr
+    assert " waits" not in theta(run, "status").stdout
+    assert load(MODEL) == OPERATIONS[name][2]
 
 
 @pytest.mark.usefixtures("merge_programs")

@@ -99,3 +99,34 @@ def test_nothing_to_resolve(forked: Path, capsys: pytest.CaptureFixture[str]) ->
     assert resolved() == 0
     assert "no checkpoint is in conflict" in capsys.readouterr().out
     assert load(MODEL) == OURS
+
+
+def test_ordinary_files_that_are_still_in_conflict_are_named(
+    forked: Path, git: Git, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (forked / "notes.txt").write_text("ONE\ntwo\nmine\n")
+    git("commit", "-qam", "against theirs")
+    run("git", "merge", "side")
+    assert resolved("-s", "take-theirs") == 0
+    told = "other files are still in conflict: notes.txt; git add them, then type: git commit"
+    assert told in capsys.readouterr().out
+
+
+def test_adding_it_as_git_status_hints_tells_what_that_settles(stopped: Path, git: Git, run: Run) -> None:
+    assert "git theta resolve" not in run("git", "status").stderr
+    done = run("git", "add", MODEL)
+    back = f"git checkout -m -- {MODEL} && git theta resolve {MODEL}"
+    assert f"{MODEL}: 1 conflict was open in it, for which ours now stands; to choose, type: {back}" in done.stderr
+    run("git", "checkout", "-m", "--", MODEL)
+    assert resolved("-s", "take-theirs") == 0
+    assert load(MODEL)["a"] == 3.0
+    git("commit", "-q", "--no-edit")
+    (stopped / MODEL).touch()
+    assert run("git", "add", MODEL).stderr == ""
+
+
+def test_adding_a_resolution_of_one_s_own_tells_nothing(stopped: Path, git: Git, run: Run) -> None:
+    save(MODEL, {**load(MODEL), "a": 2.5})
+    assert run("git", "add", MODEL).stderr == ""
+    git("commit", "-q", "--no-edit")
+    assert load(MODEL)["a"] == 2.5

@@ -174,7 +174,7 @@ def _read(checkpoint: StoredCheckpoint, name: str | None) -> None:
 
 def _damaged_records(repository: Repository) -> Iterator[Finding]:
     """Conflict records of this worktree that nobody will believe."""
-    for path in Conflicts(repository.git_dir / "theta" / "conflicts").damaged():
+    for path in Conflicts.of(repository).damaged():
         hint = "what was chosen is asked again; to forget it, delete the file"
         yield Finding("conflict", os.path.relpath(path), "", f"not as it was written; {hint}")
 

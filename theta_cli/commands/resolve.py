@@ -8,8 +8,11 @@ from argparse import ArgumentParser
 from argparse import Namespace
 from dataclasses import replace
 
+from strategies.contract import MergeError
 from theta_checkpoint.failure import Failure
 from theta_cli import installation
+from theta_git.operation import waiting
+from theta_git.path_text import git_path
 from theta_git.repository import Repository
 from theta_merge.report import conflict_report
 from theta_merge.resolution import Request
@@ -43,11 +46,27 @@ def run(args: Namespace) -> int:
     paths = at_root(args.paths, repository)
     found = resolver.unmerged(paths)
     _check(paths, found)
-    request = Request(given(args.strategy, args.options, args.recipe, args.values), args.match, args.interactive)
+    wanted = given(args.strategy, args.options, args.recipe, args.values)
+    wanted.check(2)
+    request = Request(wanted, args.match, args.interactive)
     left = [one.path for one in found if not _resolved(one, request, resolver)]
     if not left:
-        print("all checkpoints are merged; finish with: git commit" if found else "no checkpoint is in conflict")
+        print(_way_on(resolver) if found else "no checkpoint is in conflict")
     return 1 if left else 0
+
+
+def _way_on(resolver: Resolver) -> str:
+    """What to type once all checkpoints are merged."""
+    operation = waiting(resolver.repository)
+    if others := resolver.unmerged_files():
+        files = ", ".join(map(git_path, others))
+        then = f", then type: {operation.go_on}" if operation else ""
+        return f"all checkpoints are merged; other files are still in conflict: {files}; git add them{then}"
+    if operation:
+        return f"all checkpoints are merged; finish with: {operation.go_on}"
+    kept = resolver.repository.finished("rev-parse", "--verify", "--quiet", "refs/stash").returncode == 0
+    drop = "; if they came from the stash, which keeps them, type: git stash drop" if kept else ""
+    return f"all checkpoints are merged and staged{drop}"
 
 
 def _check(paths: list[str], found: list[Unmerged]) -> None:
@@ -61,7 +80,10 @@ def _resolved(one: Unmerged, request: Request, resolver: Resolver) -> bool:
     if not request.wish and not request.interactive:
         default = wish(one.path, os.environ, resolver.repository)
         request = replace(request, wish=default, interactive=not default)
-    result = resolver.resolve(one, request)
+    try:
+        result = resolver.resolve(one, request)
+    except MergeError as error:
+        raise MergeError(f"{one.path}: {error}") from error
     for line in conflict_report(one.path, result, len(result.manifest.groups)):
         print(f"theta: {line}", file=sys.stderr)
     if not result.open:

@@ -8,6 +8,7 @@ from argparse import ArgumentParser
 from argparse import Namespace
 from collections.abc import Iterator
 from collections.abc import Mapping
+from dataclasses import asdict
 from dataclasses import dataclass
 
 from theta_checkpoint.manifest import BadManifest
@@ -24,6 +25,7 @@ from theta_diff.compare import compared
 from theta_diff.wording import summary
 from theta_git import attributes
 from theta_git.configuration import settings
+from theta_git.operation import waiting
 from theta_git.path_text import git_path
 from theta_git.repository import Repository
 from theta_store.presence import missing_objects
@@ -60,10 +62,15 @@ def run(args: Namespace) -> int:
     if not args.paths:
         found += _left_behind(repository)
     fresh = [] if args.paths else inventory.unadded_files(repository)
+    operation = None if args.paths else waiting(repository)
     if args.json:
-        print_json({"checkpoints": [_facts(state) for state in found], "unadded": fresh, "problems": problems})
+        facts = {"checkpoints": [_facts(state) for state in found], "unadded": fresh, "problems": problems}
+        print_json({**facts, "operation": asdict(operation) if operation else None})
     else:
         _print(repository, found, fresh, problems)
+        if operation:
+            print(f"git {operation.name} waits; once nothing is in conflict, type: {operation.go_on}")
+            print(f"    to give it up: {operation.abort}")
     return 1 if problems else 0
 
 

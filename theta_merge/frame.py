@@ -128,6 +128,14 @@ def new_frame(
     return Frame(_checked_manifest(segments, groups, ties), None, tuple(segments))
 
 
+def format_notes(frame: Frame, side: Manifest) -> list[str]:
+    """What to say of a new file that is not of the format of the side's: one written before PyTorch 1.6."""
+    if frame.manifest.format == side.format or frame.side is not None:
+        return []
+    reason = "no side's own file holds all that was merged, and new ones are not written as"
+    return [f"the merged file is {frame.manifest.format}, which PyTorch 1.6 and later reads: {reason} {side.format}"]
+
+
 def _pickle(side: Manifest | None, skeletons: Skeletons | None) -> object:
     """What a version pickled, ABSENT where it is none; None where nothing but names is known of it."""
     if side is None or not (side.groups or side.values):

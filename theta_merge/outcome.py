@@ -28,6 +28,7 @@ from theta_merge.decide import decided_values
 from theta_merge.decide import side_name
 from theta_merge.frame import Frame
 from theta_merge.frame import Skeletons
+from theta_merge.frame import format_notes
 from theta_merge.frame import lacking
 from theta_merge.frame import new_frame
 from theta_merge.frame import side_frame
@@ -146,7 +147,7 @@ def outcome(
         _restrided(groups, frame.manifest),
         frame,
         (*still_open, *sorted(open_values, key=_name)),
-        (*values.notes, *notes),
+        (*values.notes, *notes, *format_notes(frame, versions.sides[preferred or 0])),
     )
 
 

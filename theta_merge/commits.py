@@ -14,6 +14,7 @@ from theta_merge.sources import manifest_of
 from theta_merge.wishes import SIDES
 from theta_store.checkpoint import Checkpoint
 from theta_store.checkpoint import StoredCheckpoint
+from theta_store.remotes import Progress
 from theta_store.remotes.download import downloaded
 from theta_store.store import Store
 
@@ -32,8 +33,12 @@ class BesideInCommits:
 
     def fetch(self, oids: Sequence[str]) -> None:
         """Bring objects here, as far as the remote has them; a failure is told and stops nothing."""
-        if why := downloaded(oids, self.repository, self.store.objects):
+        if why := self.brought(oids):
             print(f"theta: {self.path}: {why}", file=sys.stderr)
+
+    def brought(self, oids: Sequence[str], progress: Progress | None = None) -> str | None:
+        """Bring objects here; why not all of them came, None if they did."""
+        return downloaded(oids, self.repository, self.store.objects, progress)
 
     def file(self, name: str, side: int) -> bytes | None:
         """See :meth:`Beside.file`."""

@@ -18,6 +18,8 @@ from typing import Any
 
 import pyte
 
+UP, DOWN, ENTER, ESCAPE = "\x1b[A", "\x1b[B", "\r", "\x1b"
+"""keys"""
 PATIENCE = 300.0
 """seconds to wait for what must come"""
 

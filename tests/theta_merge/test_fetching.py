@@ -15,6 +15,10 @@ from tests.clones import failing
 from tests.clones import first as first
 from tests.clones import save
 from tests.conftest import Git
+from tests.theta_merge.terminals import DOWN
+from tests.theta_merge.terminals import ENTER
+from tests.theta_merge.terminals import ESCAPE
+from tests.theta_merge.terminals import running
 
 
 @pytest.fixture
@@ -26,6 +30,13 @@ def pushed(first: Path, git: Git) -> Path:
         git("commit", "--quiet", "-am", branch)
         git("push", "--quiet", "origin", branch)
     return first
+
+
+@pytest.fixture
+def hollow(pushed: Path, clone: CloneOf, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clone without any values, in which a merge of origin/side conflicts."""
+    monkeypatch.setenv("GIT_THETA_SKIP_SMUDGE", "1")
+    return clone("second")
 
 
 def test_a_merge_fetches_what_it_reads(pushed: Path, clone: CloneOf, git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,10 +52,8 @@ def test_a_merge_fetches_what_it_reads(pushed: Path, clone: CloneOf, git: Git, m
 
 
 def test_what_cannot_be_fetched_leaves_the_conflict_and_says_why(
-    pushed: Path, clone: CloneOf, git: Git, monkeypatch: pytest.MonkeyPatch
+    hollow: Path, git: Git, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("GIT_THETA_SKIP_SMUDGE", "1")
-    clone("second")
     git("remote", "rename", "origin", "gone")
     git("remote", "set-url", "gone", "file:///nowhere")
     monkeypatch.setenv("GIT_THETA_STRATEGY", "average")
@@ -54,3 +63,37 @@ def test_what_cannot_be_fetched_leaves_the_conflict_and_says_why(
     assert "objects are not here" in done.stderr
     assert "get it with: git theta fetch" in done.stderr
     git("merge", "--abort")
+
+
+@pytest.mark.parametrize("term", ["xterm", "dumb"])
+def test_a_preview_fetches_what_it_reads(hollow: Path, git: Git, term: str) -> None:
+    with running("git", "merge", "origin/side", term=term) as terminal:
+        if term == "dumb":
+            terminal.until("quit, ? >")
+            terminal.press("preview average\n")
+            assert "from theirs" in terminal.until("average: ≈")
+            terminal.press("quit\n")
+        else:
+            terminal.until("q done")
+            terminal.press(ENTER)
+            terminal.until("Enter take")
+            terminal.press(DOWN * 3 + "p")
+            assert "from theirs" in terminal.until("a by average: ≈")
+            terminal.press(ESCAPE)
+            terminal.until("q done")
+            terminal.press("q")
+        assert terminal.code() == 1
+
+
+def test_a_preview_says_why_it_cannot_fetch(hollow: Path, git: Git) -> None:
+    git("remote", "set-url", "origin", "file:///nowhere")
+    with running("git", "merge", "origin/side", columns=160) as terminal:
+        terminal.until("q done")
+        terminal.press(ENTER)
+        terminal.until("Enter take")
+        terminal.press(DOWN * 3 + "p")
+        terminal.until("objects are not here: they did not come from origin")
+        terminal.press(ESCAPE)
+        terminal.until("q done")
+        terminal.press("q")
+        assert terminal.code() == 1

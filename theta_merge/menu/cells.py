@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from prompt_toolkit.utils import get_cwidth
 
 from theta_checkpoint.printable import printable
@@ -17,10 +19,31 @@ def cut(text: str, room: int) -> str:
     text = printable(text)
     if cells(text) <= room:
         return text
-    found = text[: max(room - 1, 0)]
-    while found and cells(found) > room - 1:
+    return f"{_beginning(text, room - 1)}…" if room > 0 else ""
+
+
+def wrapped(text: str, room: int, indent: str = "", most: int | None = None) -> list[str]:
+    """The text in lines of at most ``room`` cells, all but the first indented; the last of ``most`` is cut."""
+    lines = [""]
+    for word in re.findall(r"\s*(?:≈ )?\S+(?: %\S*)?", printable(text)):
+        if lines[-1].strip() and cells(lines[-1] + word) > room:
+            lines.append(indent + word.lstrip())
+        else:
+            lines[-1] += word
+        while cells(lines[-1]) > room > len(indent) + 1:
+            head = _beginning(lines[-1], room)
+            lines[-1:] = [head, indent + lines[-1][len(head) :]]
+    if most is not None and len(lines) > most:
+        lines[most - 1 :] = [cut(" ".join([lines[most - 1], *map(str.strip, lines[most:])]), room)]
+    return lines
+
+
+def _beginning(text: str, room: int) -> str:
+    """As much of the text as there is room for."""
+    found = text[:room]
+    while found and cells(found) > room:
         found = found[:-1]
-    return f"{found}…" if room > 0 else ""
+    return found
 
 
 def filled(text: str, room: int) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from theta_checkpoint.manifest import Tensor
+from theta_checkpoint.printable import percent
 from theta_merge.decide import Decision
 from theta_merge.decide import State
 from theta_merge.decide import side_name
@@ -30,7 +31,7 @@ class Facts:
     def text(self) -> str:
         """``ours ≈ 2.1 %, theirs ≈ 40 %, cosine ≈ 0.31``; empty where nothing is known."""
         changes = enumerate(self.changes)
-        parts = [f"{side_name(side)} {percent(change)}" for side, change in changes if change is not None]
+        parts = [f"{side_name(side)} {estimate(change)}" for side, change in changes if change is not None]
         if self.cosine is not None:
             parts.append(f"cosine ≈ {self.cosine:.2f}")
         return ", ".join(parts)
@@ -41,9 +42,9 @@ Told = Callable[[Decision], Facts]
 
 
 def facts(conflict: Decision, sketches: Mapping[str, Sketch]) -> Facts:
-    """What is known of a conflict; ``sketches`` are by digest."""
+    """What is known of a conflict; ``sketches`` are by digest. Versions of another shape cannot be compared."""
     base = _sketch(conflict.base, sketches)
-    sides = [_sketch(state, sketches) for state in conflict.sides]
+    sides = [_sketch(state, sketches) if same_shape(state, conflict.base) else None for state in conflict.sides]
     changes = tuple(relative(base, side) for side in sides)
     first, second = (*sides, None, None)[:2]
     return Facts(changes, changes_cosine(base, first, second) if base and first and second else None)
@@ -56,9 +57,14 @@ def relative(base: Sketch | None, side: Sketch | None) -> float | None:
     return base.distance(side) / base.norm
 
 
-def percent(share: float) -> str:
+def estimate(share: float) -> str:
     """``≈ 2.1 %``."""
-    return f"≈ {100 * share:.2g} %" if share < 1 else f"≈ {100 * share:.0f} %"
+    return f"≈ {percent(share)}"
+
+
+def same_shape(state: State, other: State) -> bool:
+    """Whether both are tensors, of one shape."""
+    return isinstance(state, Tensor) and isinstance(other, Tensor) and state.shape == other.shape
 
 
 def _sketch(state: State, sketches: Mapping[str, Sketch]) -> Sketch | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,8 +21,9 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.styles import Style
 
 from strategies.contract import MergeError
-from theta_merge.choices import Choice
-from theta_merge.decide import Decision
+from theta_merge.menu.background import Background
+from theta_merge.menu.preview import Preview
+from theta_merge.menu.preview import Tell
 from theta_merge.menu.screen import Mode
 from theta_merge.menu.screen import Screen
 from theta_merge.menu.screen_text import text
@@ -32,9 +32,6 @@ from theta_merge.recipe import written
 
 if TYPE_CHECKING:
     from theta_merge.menu.terminal import Terminal
-
-Preview = Callable[[Decision, Choice], str]
-"""what a choice would give, in a line"""
 
 _STYLE = Style.from_dict(
     {
@@ -47,31 +44,41 @@ _STYLE = Style.from_dict(
         "keys": "",
     }
 )
+_PREVIEW = ((Mode.CHOOSE, "p"), (Mode.OPTIONS, "c-i"))
 _TYPING = (Mode.FILTER, Mode.OPTIONS, Mode.SAVE)
 
 
 class FullMenu:
     """One use of the menu."""
 
-    def __init__(self, screen: Screen, preview: Preview) -> None:
+    def __init__(self, screen: Screen, preview: Preview, terminal: Terminal, environment: Mapping[str, str]) -> None:
         self.screen = screen
         self._preview = preview
+        self._terminal = terminal
+        self._environment = environment
+        self._background = Background()
 
-    def run(self, terminal: Terminal, environment: Mapping[str, str]) -> Session:
+    @property
+    def session(self) -> Session:
+        """What was chosen so far."""
+        return self.screen.session
+
+    def run(self) -> Session:
         """Show the menu until the user ends it; the session as it is then."""
-        output = Vt100_Output.from_pty(terminal.output, term=environment.get("TERM"))
+        output = Vt100_Output.from_pty(self._terminal.output, term=self._environment.get("TERM"))
         application: Application[None] = Application(
             layout=Layout(Window(FormattedTextControl(lambda: self._shown(application)))),
             key_bindings=self._keys(),
             style=_STYLE,
             full_screen=True,
-            input=Vt100Input(terminal.input),
+            input=Vt100Input(self._terminal.input),
             output=output,
-            color_depth=ColorDepth.DEPTH_1_BIT if environment.get("NO_COLOR") else None,
+            color_depth=ColorDepth.DEPTH_1_BIT if self._environment.get("NO_COLOR") else None,
         )
         application.ttimeoutlen = 0.05
         application.run(handle_sigint=False)
-        return self.screen.session
+        self._background.stop()
+        return self.session
 
     def _shown(self, application: Application[None]) -> StyleAndTextTuples:
         size = application.output.get_size()
@@ -88,6 +95,10 @@ class FullMenu:
         def _(event: KeyPressEvent) -> None:
             self._pressed(event)
 
+        @keys.add("c-z", eager=True)
+        def _(event: KeyPressEvent) -> None:
+            event.app.suspend_to_background()
+
         @keys.add("c-c", eager=True)
         def _(event: KeyPressEvent) -> None:
             event.app.exit()
@@ -100,33 +111,34 @@ class FullMenu:
         try:
             if self.screen.mode is Mode.BROWSE and key == "q":
                 event.app.exit()
-            elif self.screen.mode is Mode.CHOOSE and key == "p":
-                self._show_preview(event.app)
+            elif (self.screen.mode, key) in _PREVIEW:
+                self._start_preview(event.app)
             else:
                 self.screen = after(self.screen, key, press.data)
+                if self.screen.mode not in (Mode.CHOOSE, Mode.OPTIONS):
+                    self._background.stop()
         except (MergeError, OSError) as error:
             self.screen = self.screen.told(str(error))
 
-    def _show_preview(self, application: Application[None]) -> None:
-        """Compute what the picked strategy gives for the first target, while the menu stays usable."""
+    def _start_preview(self, application: Application[None]) -> None:
+        """Compute what the picked strategy gives for the first target."""
         target, one = self.screen.targets[0], self.screen.choice()
-        self.screen = self.screen.told(f"computing {one} for {target.name} ...")
 
-        async def show() -> None:
-            try:
-                told = await asyncio.get_running_loop().run_in_executor(None, self._preview, target, one)
-            except Exception as error:
-                told = str(error)
-            self.screen = self.screen.told(f"{target.name} by {one}: {told}")
+        def work(tell: Tell) -> str:
+            told = self._preview(target, one, lambda text: tell(f"{target.name} by {one}: {text}  (Esc stops it)"))
+            return f"{target.name} by {one}: {told}"
+
+        def show(text: str) -> None:
+            self.screen = self.screen.told(text)
             application.invalidate()
 
-        application.create_background_task(show())
+        self._background.start(work, show)
 
 
 def after(screen: Screen, key: str, data: str) -> Screen:
     """The screen after a key; raises :class:`MergeError` for what cannot be done."""
     if screen.mode is Mode.HELP:
-        return screen.in_mode(Mode.BROWSE)
+        return _moves(screen).get(key, lambda: screen.in_mode(Mode.BROWSE))()
     if screen.mode in _TYPING:
         return _typed(screen, key, data)
     if screen.mode is Mode.CHOOSE:
@@ -169,12 +181,16 @@ def _moves(screen: Screen) -> dict[str, Callable[[], Screen]]:
 
 
 def _typed(screen: Screen, key: str, data: str) -> Screen:
+    if key in _moves(screen):
+        return _moves(screen)[key]()
     if key == "escape":
         return screen.typed("").in_mode(Mode.CHOOSE if screen.mode is Mode.OPTIONS else Mode.BROWSE)
     if key == "c-m":
         return _entered(screen)
     if key in ("c-h", "backspace"):
         return screen.typed(screen.text[:-1])
+    if key == Keys.BracketedPaste.value:
+        data = "".join(filter(str.isprintable, data))
     return screen.typed(screen.text + data) if data.isprintable() else screen
 
 

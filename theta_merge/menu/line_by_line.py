@@ -9,12 +9,17 @@ from pathlib import Path
 
 from strategies.contract import MergeError
 from strategies.contract import Strategy
+from strategies.document import help_of
+from strategies.document import shown_default
 from strategies.registry import strategy
+from theta_checkpoint.failure import Failure
 from theta_checkpoint.printable import printable
 from theta_merge.choices import choice
 from theta_merge.choices import options_of
 from theta_merge.decide import Decision
+from theta_merge.menu.cells import cut
 from theta_merge.menu.facts import Told
+from theta_merge.menu.preview import Preview
 from theta_merge.menu.session import Session
 from theta_merge.menu.session import strategies_for
 from theta_merge.menu.terminal import Terminal
@@ -24,11 +29,10 @@ from theta_merge.report import what_happened
 
 SHOWN = 5
 """strategies listed unasked"""
-WIDTH = 100
-"""columns, at most, of a line of the list"""
 HELP = """\
   NUMBER or NAME [OPTION=VALUE]...   settle this group, e.g.: 4   or: average weights=0.7,0.3
   ... for GLOB                       the same for all that match, e.g.: average for encoder.*
+  preview NUMBER or NAME ...         compute how far the result would be from each version
   skip        leave this group for later
   undo, redo  take back the last choice, or take it again
   save FILE   write the choices as a recipe
@@ -48,12 +52,17 @@ class LineMenu:
     title: str
     session: Session
     facts: Told
+    preview: Preview
     terminal: Terminal
+    message: str = ""
+    """what the user should know first"""
     skipped: frozenset[str] = frozenset()
 
     def run(self) -> Session:
         """Ask until everything is settled, skipped or the user quits; the session as it is then."""
-        self.terminal.say(f"{self.title}: {counted(self.session.conflicts)} in conflict")
+        self.terminal.say(printable(f"{self.title}: {counted(self.session.conflicts)} in conflict"))
+        if self.message:
+            self.terminal.say(printable(self.message))
         try:
             self._confirm()
             while conflict := self._next():
@@ -86,17 +95,17 @@ class LineMenu:
         if text := self.facts(conflict).text:
             self.terminal.say(f"      {text}")
         self._list(fitting, SHOWN)
-        line = self.terminal.ask("number or name [for GLOB], skip, undo, quit, ? > ")
+        line = self.terminal.ask("number or name [for GLOB], preview, skip, undo, quit, ? > ")
         if line is None:
             raise _Quit
         try:
             self._do(line, conflict, fitting)
-        except (MergeError, OSError, ValueError) as error:
+        except (Failure, MergeError, OSError, ValueError) as error:
             self.terminal.say(f"  {printable(str(error))}")
 
     def _list(self, fitting: Sequence[Strategy], count: int) -> None:
         for index, one in enumerate(fitting[:count], start=1):
-            self.terminal.say(f"  {index:>3}  {one.name:<17} {one.summary}"[:WIDTH])
+            self.terminal.say(cut(f"  {index:>3}  {one.name:<17} {one.summary}", self.terminal.width - 1))
         if len(fitting) > count:
             self.terminal.say(f"       and {len(fitting) - count} more; see them with: list")
 
@@ -119,6 +128,10 @@ class LineMenu:
             case ["save", file]:
                 Path(file).write_text(written(self.session.recipe()))
                 self.terminal.say(f"  wrote {file}")
+            case ["p" | "preview", name, *options]:
+                one = choice(_named(name, fitting), options_of(options), self.session.sides)
+                told = self.preview(conflict, one, self.terminal.progress)
+                self.terminal.say(f"\r  {printable(f'{one}: {told}'):<40}")
             case [name, *options, "for", pattern]:
                 self._choose(name, options, pattern, conflict, fitting)
             case [name, *options]:
@@ -150,5 +163,5 @@ def about(name: str) -> str:
     """A strategy and its options, for reading."""
     found = strategy(name)
     lines = [f"  {found.name}: {found.summary}", f"  {found.formula}", f"  use it when {found.when}"]
-    lines += [f"    {o.name}={o.default}  {o.help} ({o.domain})" for o in found.options]
+    lines += [f"    {o.name}={shown_default(o.default)}  {help_of(o)}. Takes {o.domain}." for o in found.options]
     return "\n".join(lines)

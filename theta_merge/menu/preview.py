@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from theta_checkpoint.manifest import Tensor
 from theta_merge.choices import Choice
+from theta_merge.commits import BesideInCommits
 from theta_merge.decide import Decision
 from theta_merge.decide import side_name
 from theta_merge.engine import computer
-from theta_merge.menu.facts import percent
+from theta_merge.fetching import objects_to_read
+from theta_merge.menu.facts import estimate
 from theta_merge.menu.facts import relative
+from theta_merge.menu.facts import same_shape
 from theta_merge.outcome import BASE
 from theta_merge.outcome import Computed
 from theta_merge.outcome import Versions
 from theta_merge.outcome import outcome
 from theta_merge.settle import readable
-from theta_merge.side_data import Beside
 from theta_merge.side_data import side_data
 from theta_store.sketches import Sketch
 from theta_store.sketches import Sketcher
 from theta_store.store import Store
+
+Tell = Callable[[str], None]
+"""shows how far it is; raises to stop it"""
+Preview = Callable[[Decision, Choice, Tell], str]
+"""what a choice would give, in a line"""
 
 
 @dataclass(frozen=True)
@@ -31,15 +40,22 @@ class Previewer:
     versions: Versions
     sketches: Mapping[str, Sketch]
     store: Store
-    locate: Beside
+    locate: BesideInCommits
 
-    def __call__(self, conflict: Decision, choice: Choice) -> str:
-        """``≈ 2 % from base, ≈ 1.4 % from ours, ...``; raises what computing raises."""
+    def __call__(self, conflict: Decision, choice: Choice, tell: Tell) -> str:
+        """``≈ 2 % from base, ≈ 1.4 % from ours, ...``; raises what computing and ``tell`` raise.
+
+        What the merge would have to fetch for this group is fetched, and kept.
+        """
         if conflict.is_value:
             return "a value is taken as it is"
         wanted = outcome(self.versions, {conflict.name: choice})
         group = wanted.groups[conflict.name]
         if isinstance(group, Computed):
+            tell("computing ...")
+            if why := self.locate.brought(objects_to_read(wanted), partial(_count, tell)):
+                return why
+            tell("computing ...")
             result: Sketch | None = self._computed(group)
         else:
             result = self.sketches.get(group.state.digest) if isinstance(group.state, Tensor) else None
@@ -50,9 +66,10 @@ class Previewer:
         distances = (
             (label, relative(self.sketches.get(state.digest), result))
             for label, state in zip(labels, states, strict=True)
-            if isinstance(state, Tensor)
+            if isinstance(state, Tensor) and same_shape(state, group.state)
         )
-        return ", ".join(f"{percent(share)} from {label}" for label, share in distances if share is not None)
+        told = (f"{estimate(share)} from {label}" for label, share in distances if share is not None)
+        return ", ".join(told) or "how far it is from each version is not known: their sketches are not here"
 
     def _computed(self, group: Computed) -> Sketch:
         checkpoints = [
@@ -64,3 +81,7 @@ class Previewer:
             for chunk in computer(checkpoints, data, self.locate).surveyed([group]).chunks(group):
                 sketcher.update(chunk)
         return sketcher.sketch()
+
+
+def _count(tell: Tell, done: int, total: int) -> None:
+    tell(f"fetching {done} of {total} objects ...")

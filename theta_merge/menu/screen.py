@@ -27,6 +27,10 @@ KINDS = (None, "open", "both-changed", "both-added", "changed-deleted", "values"
 """what the kind filter goes through; ``open`` shows what is not settled yet, ``values`` what is no tensor"""
 
 
+LONGEST = 100
+"""lines of help or options, at most"""
+
+
 class Mode(Enum):
     """What the keys mean."""
 
@@ -56,6 +60,8 @@ class Screen:
     """the choice is for all rows that are shown, not for the row under the cursor"""
     picked: int = 0
     """which of the strategies offered"""
+    scroll: int = 0
+    """lines of help or options that have scrolled away"""
     text: str = ""
     """what is typed in the current mode"""
     message: str = ""
@@ -115,6 +121,8 @@ class Screen:
         """With the cursor, or what is picked, ``step`` lines further."""
         if self.mode is Mode.CHOOSE:
             return self._kept(picked=_within(self.picked + step, len(self.offered)), message="")
+        if self.mode in (Mode.HELP, Mode.OPTIONS):
+            return self._kept(scroll=_within(self.scroll + step, LONGEST))
         return self._kept(cursor=_within(self.cursor + step, len(self.rows)), message="")
 
     def _kept(self, **changes: Any) -> Screen:
@@ -140,7 +148,7 @@ class Screen:
 
     def in_mode(self, mode: Mode, text: str = "") -> Screen:
         """With the keys meaning something else."""
-        return replace(self, mode=mode, text=text, message="")
+        return replace(self, mode=mode, text=text, scroll=0, message="")
 
     def told(self, message: str) -> Screen:
         """With a message."""

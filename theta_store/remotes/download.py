@@ -8,29 +8,35 @@ from collections.abc import Iterable
 from theta_checkpoint.failure import Failure
 from theta_git.repository import Repository
 from theta_store.objects import ObjectStore
+from theta_store.remotes import Progress
+from theta_store.remotes import reasons
 
 
-def downloaded(oids: Iterable[str], repository: Repository, objects: ObjectStore) -> str | None:
-    """Fetch those of these objects that are not here; why not all of them came, None if they did."""
+def downloaded(
+    oids: Iterable[str], repository: Repository, objects: ObjectStore, progress: Progress | None = None
+) -> str | None:
+    """Fetch those of these objects that are not here; why not all of them came, None if they did.
+
+    What comes is shown on stderr, if ``progress`` is not told of it.
+    """
     lacking = [oid for oid in dict.fromkeys(oids) if not objects.has(oid)]
     if not lacking:
         return None
     try:
-        why = _failure(lacking, repository, objects)
+        why = _failure(lacking, repository, objects, progress)
     except (Failure, OSError) as error:
         why = str(error)
     return f"{len(lacking)} objects are not here: {why}" if why else None
 
 
-def _failure(lacking: list[str], repository: Repository, objects: ObjectStore) -> str | None:
-    from theta_store.remotes import reasons
+def _failure(lacking: list[str], repository: Repository, objects: ObjectStore, progress: Progress | None) -> str | None:
     from theta_store.remotes.chosen import default_remote
     from theta_store.remotes.meter import Meter
 
     remote = default_remote(repository, objects)
     meter = Meter("fetching", sys.stderr)
     try:
-        failures = remote.fetch(lacking, meter)
+        failures = remote.fetch(lacking, progress or meter)
     finally:
         meter.close()
     return f"they did not come from {remote.title}: {'; '.join(reasons(failures))}" if failures else None

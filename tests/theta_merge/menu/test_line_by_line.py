@@ -6,13 +6,24 @@ from pathlib import Path
 import pytest
 
 from tests.theta_merge.manifests import manifest
+from theta_merge.choices import Choice
+from theta_merge.decide import Decision
 from theta_merge.decide import decided_groups
 from theta_merge.menu.facts import Facts
 from theta_merge.menu.facts import facts
 from theta_merge.menu.line_by_line import LineMenu
+from theta_merge.menu.preview import Tell
 from theta_merge.menu.session import Session
 from theta_merge.menu.terminal import Terminal
 from theta_store.sketches import Sketch
+
+
+def previewed(conflict: Decision, choice: Choice, tell: Tell) -> str:
+    """A preview that fails where take-base is tried."""
+    tell("fetching 1 of 2 objects ...")
+    if choice.strategy.name == "take-base":
+        raise OSError("the cable is cut")
+    return f"≈ 2 % from base for {conflict.name}"
 
 
 def conversation(*lines: str) -> tuple[dict[str, str], str]:
@@ -21,7 +32,7 @@ def conversation(*lines: str) -> tuple[dict[str, str], str]:
     session = Session(tuple(decided_groups(base, [ours, theirs])))
     output = io.StringIO()
     terminal = Terminal(io.StringIO("".join(f"{line}\n" for line in lines)), output)
-    done = LineMenu("m.pt", session, lambda _: Facts((0.021, 0.4), 0.31), terminal).run()
+    done = LineMenu("m.pt", session, lambda _: Facts((0.021, 0.4), 0.31), previewed, terminal).run()
     return {name: str(one) for name, one in done.choices.items()}, output.getvalue()
 
 
@@ -30,6 +41,15 @@ def test_each_conflict_is_shown_with_what_each_side_did() -> None:
     assert "[1/3] enc.a: both changed F32[2,3]" in shown
     assert "ours ≈ 2.1 %, theirs ≈ 40 %, cosine ≈ 0.31" in shown
     assert "1  take-ours" in shown
+
+
+def test_a_preview_settles_nothing() -> None:
+    settled, shown = conversation("preview average weights=0.7,0.3", "p 3", "preview", "quit")
+    assert settled == {}
+    assert "fetching 1 of 2 objects ..." in shown
+    assert "average weights=0.7,0.3: ≈ 2 % from base for enc.a\n" in shown
+    assert "the cable is cut\n" in shown
+    assert "no strategy is called 'preview'" in shown
 
 
 def test_numbers_names_and_options() -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from strategies.contract import MergeError
 from tests.theta_merge.manifests import manifest
+from tests.theta_merge.manifests import tensor
 from tests.theta_merge.manifests import versions
+from theta_checkpoint.manifest import Manifest
+from theta_merge.decide import Decision
 from theta_merge.decide import decided_groups
 from theta_merge.menu.facts import Facts
+from theta_merge.menu.facts import facts
 from theta_merge.menu.full_screen import after
 from theta_merge.menu.screen import Mode
 from theta_merge.menu.screen import Screen
@@ -147,3 +152,78 @@ def test_a_long_list_scrolls_with_the_cursor() -> None:
     screen = Screen("m.pt", session, lambda _: Facts((None, None)))
     assert "999.w" in shown(pressed(screen, "end"))
     assert "0.w" in shown(pressed(screen, "end", "home"))
+
+
+LAYERS = {"1.attention": (128, 128), "1.mlp": (512, 128), "2.attention": (128, 128), "2.mlp": (512, 128)}
+FACTS = {
+    "1.attention": Facts((0.018, 0.021), -0.2),
+    "1.mlp": Facts((0.018, 0.03), -0.07),
+    "2.attention": Facts((0.022, 0.028), 0.04),
+    "2.mlp": Facts((0.019, 0.034), -0.21),
+}
+
+
+@pytest.fixture
+def documented() -> Screen:
+    """The merge of which docs/merge.md tells."""
+
+    def version(content: str) -> Manifest:
+        names = {f"encoder.layer.{layer}.weight": shape for layer, shape in LAYERS.items()}
+        groups = {name: tensor(name, content, shape=shape) for name, shape in names.items()}
+        return manifest(groups, values={"epoch": content})
+
+    def facts(conflict: Decision) -> Facts:
+        return FACTS.get(conflict.name[len("encoder.layer.") : -len(".weight")], Facts((None, None)))
+
+    session = Session(tuple(versions(*map(version, "345")).conflicts))
+    return Screen("model.pt (ours: HEAD, theirs: german)", session, facts)
+
+
+def test_the_screens_of_the_documentation(documented: Screen) -> None:
+    page = (Path(__file__).parents[3] / "docs/merge.md").read_text()
+    choosing = pressed(documented, "down", "down", ENTER, *["down"] * 3)
+    assert f"\n{shown(pressed(choosing, ENTER), 92, 15)}\n" in page
+    told = "encoder.layer.1.attention.weight by average: ≈ 1.3 % from base, ≈ 1.5 % from ours, ≈ 1.5 % from theirs"
+    assert f"\n{shown(choosing.told(told), 92, 20)}\n" in page
+
+
+def test_a_list_says_how_much_of_it_is_not_shown(documented: Screen) -> None:
+    assert "↓ 6 more" in shown(documented, 92, 8)
+    assert "↑ 6 more" in shown(pressed(documented, "end"), 92, 8)
+    assert "more" not in shown(documented, 92, 20).splitlines()[1]
+
+
+@pytest.mark.parametrize(("width", "height"), [(92, 24), (60, 15)])
+def test_the_list_of_strategies_is_as_long_whichever_is_picked(documented: Screen, width: int, height: int) -> None:
+    choosing = pressed(documented, "down", ENTER)
+    names = tuple(f"{sign} {strategy.name}" for strategy in choosing.offered for sign in " >")
+    drawn = [shown(pressed(choosing, *["down"] * count), width, height) for count in range(len(choosing.offered))]
+    listed = {sum(line.startswith(names) for line in lines.splitlines()) for lines in drawn}
+    assert len(listed) == 1
+
+
+def test_where_there_is_little_room_shapes_give_way_first(documented: Screen) -> None:
+    chosen = pressed(documented, "a", "down", ENTER)
+    assert "F32[128,128]  ≈ 1.8 %  ≈ 2.1 %   -0.20" in shown(chosen, 92, 15)
+    narrow = shown(chosen, 72, 15)
+    assert "F32[128,128]" not in narrow
+    assert "≈ 1.8 %  ≈ 2.1 %   -0.20" in narrow
+
+
+def test_versions_of_different_shapes_are_shown_beside_each_other() -> None:
+    found = versions(*(manifest({"w": tensor("w", rows, shape=(int(rows), 3))}) for rows in "456"))
+    screen = Screen("m.pt", Session(tuple(found.conflicts)), partial(facts, sketches={}))
+    assert ">· w  ours F32[5,3], theirs F32[6,3]" in shown(screen)
+    assert "w: both changed it: ours F32[5,3], theirs F32[6,3]" in shown(pressed(screen, ENTER))
+
+
+def test_the_options_of_a_strategy_are_told_where_they_are_typed(documented: Screen) -> None:
+    typing = pressed(documented, "down", ENTER, *["down"] * 3, "e")
+    assert "normalize=true  divide by the sum of the weights" in shown(typing)
+    assert "Takes true or false." in shown(typing)
+
+
+def test_help_scrolls_where_it_does_not_fit(screen: Screen) -> None:
+    helped = pressed(screen, "?")
+    assert "q ends." not in shown(helped, 60, 15)
+    assert "q ends." in shown(pressed(helped, "pagedown"), 60, 15)

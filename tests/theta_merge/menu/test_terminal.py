@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,13 @@ from tests.theta_merge.conftest import MODEL
 from tests.theta_merge.conftest import Run
 from tests.theta_merge.conftest import load
 from tests.theta_merge.conftest import save
+from tests.theta_merge.terminals import DOWN
+from tests.theta_merge.terminals import ENTER
+from tests.theta_merge.terminals import PATIENCE
+from tests.theta_merge.terminals import PseudoTerminal
 from tests.theta_merge.terminals import running
 from theta_git.hooks import version
 from theta_git.repository import Repository
-
-UP, DOWN, ENTER, ESCAPE = "\x1b[A", "\x1b[B", "\r", "\x1b"
 
 
 @pytest.fixture
@@ -157,3 +160,79 @@ def test_killed_while_it_asks_leaves_everything_as_it_was(two_conflicts: Path, g
     assert load(MODEL) == before
     assert git("status", "--porcelain", "--untracked-files=no") == ""
     assert not (two_conflicts / ".git/MERGE_HEAD").exists()
+
+
+def test_control_c_at_the_plain_prompt_leaves_nothing_behind_and_remembers(two_conflicts: Path, git: Git) -> None:
+    with running("bash", "--norc", "-i", term="dumb", columns=160) as terminal:
+        terminal.press("git merge side\n")
+        choose_theirs_for_a(terminal, "dumb")
+        terminal.press("\x03")
+        terminal.until("ours is kept as it is, and what was chosen is remembered")
+        terminal.press("exit\n")
+        terminal.code()
+    check_remembered(two_conflicts, git, "dumb")
+
+
+@pytest.mark.parametrize("term", ["xterm", "dumb"])
+def test_a_terminal_that_goes_away_leaves_nothing_behind_and_remembers(
+    two_conflicts: Path, git: Git, term: str
+) -> None:
+    with running("git", "merge", "side", term=term) as terminal:
+        choose_theirs_for_a(terminal, term)
+        os.killpg(os.getpgid(terminal.children()[0]), signal.SIGHUP)
+        terminal.code()
+    check_remembered(two_conflicts, git, term)
+
+
+def check_remembered(folder: Path, git: Git, term: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while git("status", "--porcelain") and time.monotonic() < end:
+        time.sleep(0.05)
+    assert git("status", "--porcelain") == ""
+    assert load(MODEL)["a"] == 1.0
+    assert not (folder / ".git/MERGE_HEAD").exists()
+    with running("git", "merge", "side", term=term) as terminal:
+        terminal.until("a: take-theirs" if term == "dumb" else "1 / 3 settled")
+        terminal.press("\x03")
+        terminal.code()
+
+
+def choose_theirs_for_a(terminal: PseudoTerminal, term: str) -> None:
+    if term == "dumb":
+        terminal.until("quit, ? >")
+        terminal.press("take-theirs\n")
+        terminal.until("[2/3]")
+    else:
+        terminal.until("q done")
+        terminal.press(ENTER)
+        terminal.until("Enter take")
+        terminal.press(DOWN + ENTER)
+        terminal.until("1 / 3 settled")
+
+
+def test_what_is_pasted_is_no_keys(two_conflicts: Path) -> None:
+    with running("git", "merge", "side") as terminal:
+        terminal.until("q done")
+        terminal.press("\x1b[200~aqqq\r\n\x1b[201~")
+        terminal.press("/")
+        terminal.until("filter>")
+        terminal.press("\x1b[200~lay\ner\x1b[201~")
+        terminal.until("filter> layer_")
+        terminal.press(ENTER)
+        terminal.until("2 of 3 shown")
+        terminal.press("\x03")
+        assert terminal.code() == 1
+
+
+def test_control_z_gives_the_shell_back_and_fg_the_menu(two_conflicts: Path) -> None:
+    with running("bash", "--norc", "-i") as terminal:
+        terminal.press("git merge side\n")
+        terminal.until("q done")
+        terminal.press("\x1a")
+        terminal.until("Stopped")
+        terminal.press("clear; fg\n")
+        terminal.until("0 / 3 settled")
+        terminal.press("\x03")
+        terminal.until("Automatic merge failed")
+        terminal.press("exit\n")
+        terminal.code()

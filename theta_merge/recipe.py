@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
+from pathlib import Path
 from pathlib import PurePath
 
 from strategies.contract import MergeError
@@ -193,6 +194,19 @@ def _refuse_foreign_path(value: object, where: str) -> None:
     for text in map(str, texts):
         if PurePath(text).is_absolute() or ".." in PurePath(text).parts:
             raise BadRecipe(f"{where}: a recipe names no files outside of the repository")
+
+
+def save(recipe: Recipe, file: str) -> None:
+    """Write a recipe, in the place of an earlier one if there is one; raises :class:`MergeError`."""
+    path = Path(file)
+    try:
+        if path.exists():
+            parsed(path.read_text(), file)
+        path.write_text(written(recipe))
+    except (BadRecipe, UnicodeDecodeError) as error:
+        raise MergeError(f"{file} is there and is no recipe; give another name") from error
+    except OSError as error:
+        raise MergeError(f"cannot write {file or 'a file without a name'}: {error.strerror}") from error
 
 
 def written(recipe: Recipe) -> str:

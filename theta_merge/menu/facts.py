@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 from theta_checkpoint.manifest import Tensor
 from theta_checkpoint.printable import percent
@@ -25,7 +26,7 @@ class Facts:
     changes: tuple[float | None, ...]
     """L2 distance of each side from base, relative to base's norm; None where it is not known"""
     cosine: float | None = None
-    """between the changes of the first two sides"""
+    """between the changes of the two sides that changed it; of more, the least of any two"""
 
     @property
     def text(self) -> str:
@@ -46,8 +47,9 @@ def facts(conflict: Decision, sketches: Mapping[str, Sketch]) -> Facts:
     base = _sketch(conflict.base, sketches)
     sides = [_sketch(state, sketches) if same_shape(state, conflict.base) else None for state in conflict.sides]
     changes = tuple(relative(base, side) for side in sides)
-    first, second = (*sides, None, None)[:2]
-    return Facts(changes, changes_cosine(base, first, second) if base and first and second else None)
+    moved = [side for index in conflict.changed if (side := sides[index])]
+    found = (changes_cosine(base, *pair) for pair in combinations(moved, 2)) if base else ()
+    return Facts(changes, min((cosine for cosine in found if cosine is not None), default=None))
 
 
 def relative(base: Sketch | None, side: Sketch | None) -> float | None:
@@ -58,8 +60,8 @@ def relative(base: Sketch | None, side: Sketch | None) -> float | None:
 
 
 def estimate(share: float) -> str:
-    """``≈ 2.1 %``."""
-    return f"≈ {percent(share)}"
+    """``≈ 2.1 %``; that nothing changed is known exactly."""
+    return f"≈ {percent(share)}" if share else percent(share)
 
 
 def same_shape(state: State, other: State) -> bool:

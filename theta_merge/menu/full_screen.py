@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prompt_toolkit.application import Application
@@ -28,7 +27,7 @@ from theta_merge.menu.screen import Mode
 from theta_merge.menu.screen import Screen
 from theta_merge.menu.screen_text import text
 from theta_merge.menu.session import Session
-from theta_merge.recipe import written
+from theta_merge.recipe import save
 
 if TYPE_CHECKING:
     from theta_merge.menu.terminal import Terminal
@@ -198,6 +197,6 @@ def _entered(screen: Screen) -> Screen:
     if screen.mode is Mode.OPTIONS:
         return screen.chosen()
     if screen.mode is Mode.SAVE:
-        Path(screen.text).write_text(written(screen.session.recipe()))
+        save(screen.session.recipe(), screen.text)
         return screen.in_mode(Mode.BROWSE).told(f"wrote {screen.text}")
     return screen.in_mode(Mode.BROWSE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from strategies.contract import MergeError
 from strategies.contract import Strategy
@@ -23,7 +22,7 @@ from theta_merge.menu.preview import Preview
 from theta_merge.menu.session import Session
 from theta_merge.menu.session import strategies_for
 from theta_merge.menu.terminal import Terminal
-from theta_merge.recipe import written
+from theta_merge.recipe import save
 from theta_merge.report import counted
 from theta_merge.report import what_happened
 
@@ -126,7 +125,7 @@ class LineMenu:
             case ["r" | "redo"]:
                 self.session = self.session.redo()
             case ["save", file]:
-                Path(file).write_text(written(self.session.recipe()))
+                save(self.session.recipe(), file)
                 self.terminal.say(f"  wrote {file}")
             case ["p" | "preview", name, *options]:
                 one = choice(_named(name, fitting), options_of(options), self.session.sides)

@@ -46,8 +46,9 @@ holds some.
   ·  still a conflict
 
   ours, theirs   how far each side moved it since the common ancestor
-  cosine         1: both moved the same way, 0: unrelated, -1: against
-                 each other (estimates from sketches, no value was read)
+  cosine         1: they moved the same way, 0: unrelated, -1: against each
+                 other; of more than two sides, the least of any two
+                 (estimates from sketches, no value was read)
 
 Enter chooses for the line under the cursor: a group, or all of a module.
 / filters by name, k by kind; a then chooses for everything that is shown.

@@ -131,7 +131,8 @@ def strategies_for(conflicts: Sequence[Decision]) -> list[Strategy]:
     """The built-in strategies that can settle each of these conflicts with their default options.
 
     Values among parameter groups do not count: a strategy for the groups leaves them as they are. One that merges
-    products is offered where there are factors; for other groups it is another strategy's twin.
+    products is offered where there are factors, before those that would average them one by one; for other groups it
+    is another strategy's twin.
     """
     sides = len(conflicts[0].sides) if conflicts else 2
     asked = [conflict for conflict in conflicts if not conflict.is_value] or conflicts
@@ -145,7 +146,7 @@ def strategies_for(conflicts: Sequence[Decision]) -> list[Strategy]:
             continue
         if all(_obstacle(one, conflict) is None for conflict in asked):
             found.append(strategy)
-    return found
+    return sorted(found, key=lambda strategy: (not strategy.selects, not strategy.products))
 
 
 def _obstacle(one: Choice, conflict: Decision) -> str | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.theta_merge.manifests import digest
 from tests.theta_merge.manifests import manifest
 from theta_merge.choices import Choice
 from theta_merge.decide import Decision
@@ -93,6 +94,29 @@ def test_the_choices_are_saved_as_a_recipe(tmp_path: Path) -> None:
     assert not file.exists()
     conversation("average for enc.*", f"save {file}", "quit")
     assert file.read_text() == '[[rule]]\nmatch = "enc.*"\nstrategy = "average"\n'
+
+
+def test_a_recipe_takes_the_place_of_a_recipe_alone(tmp_path: Path) -> None:
+    recipe, other = tmp_path / "r.toml", tmp_path / "m.pt"
+    recipe.write_text("[default]\nstrategy = 'ties'\n")
+    other.write_bytes(b"PK\x03\x04\xff")
+    _, shown = conversation("1", f"save {recipe}", f"save {other}", f"save {tmp_path}", f"save {tmp_path}/no/r", "quit")
+    assert "take-ours" in recipe.read_text()
+    assert other.read_bytes() == b"PK\x03\x04\xff"
+    assert f"{other} is there and is no recipe; give another name" in shown
+    assert f"cannot write {tmp_path}: Is a directory" in shown
+    assert f"cannot write {tmp_path}/no/r: No such file or directory" in shown
+
+
+def test_of_several_sides_the_two_that_differ_most_are_told() -> None:
+    def sketch(*buckets: float) -> Sketch:
+        return Sketch(0, 0, 1.0, (*buckets, *[0.0] * 61))
+
+    first, *sides = (manifest({"w": content}) for content in "0123")
+    (conflict,) = decided_groups(first, sides)
+    moves = {"0": (0, 0, 0), "1": (1, 0, 0), "2": (1, 1, 0), "3": (-1, 0, 0)}
+    found = facts(conflict, {digest(content): sketch(*moved) for content, moved in moves.items()})
+    assert found.cosine == pytest.approx(-1.0)
 
 
 def test_help_tells_the_options() -> None:

@@ -47,7 +47,7 @@ from theta_merge.wishes import wish
 from theta_store.store import Store
 
 MERGED, CONFLICT, STOP = 0, 1, 129
-WAITS, WAIT = 20, 0.05
+WAITS, WAIT = 100, 0.05
 """how often, and for how many seconds, an interrupted driver waits for git to end"""
 MARKER_SIZE = 7
 """of git's conflict markers, unless the attribute conflict-marker-size says otherwise"""

@@ -152,7 +152,7 @@ def _messages(fields: Iterator[bytes]) -> Iterator[Message]:
 
 def _index_lines(tree: MergedTree) -> Iterator[bytes]:
     for path in dict.fromkeys(stage.path for stage in tree.conflicts):
-        yield b"0 " + b"0" * 40 + b"\t" + path + b"\0"
+        yield b"0 " + b"0" * len(tree.oid) + b"\t" + path + b"\0"
     for stage in tree.conflicts:
         yield f"{stage.mode} {stage.oid} {stage.number}\t".encode() + stage.path + b"\0"
 

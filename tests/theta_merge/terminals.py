@@ -92,8 +92,8 @@ def running(*arguments: str, term: str = "xterm", lines: int = 30, columns: int 
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     environment = {key: value for key, value in os.environ.items() if key != "GIT_TERMINAL_PROMPT"}
     process = subprocess.Popen(
-        # setsid alone makes no controlling terminal: the program opens it anew
-        ["setsid", "--ctty", "--wait", *arguments],
+        # setsid alone makes no controlling terminal: the program opens it anew; nohup and & let signals be ignored
+        ["env", "--default-signal=HUP,INT,TSTP", "setsid", "--ctty", "--wait", *arguments],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

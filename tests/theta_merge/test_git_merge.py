@@ -219,3 +219,27 @@ def test_file_names_that_are_no_utf_8(forked: Path, git: Git, run: Run) -> None:
     assert b"Auto-merging od\xffd" in done.stdout
     os.rename(odd, "plain")
     assert load("plain") == {"x": 2.0}
+
+
+@pytest.mark.parametrize("branches", [("theirs",), ("other", "theirs")])
+def test_conflicts_in_ordinary_files_of_a_sha_256_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, git: Git, run: Run, branches: tuple[str, ...]
+) -> None:
+    git("init", "-q", "-b", "main", "--object-format=sha256", str(tmp_path / "sha256"))
+    monkeypatch.chdir(tmp_path / "sha256")
+    for branch, start, text in (
+        ("main", None, "0"),
+        ("theirs", "main", "1"),
+        ("other", "main", "0"),
+        ("main", None, "2"),
+    ):
+        git("switch", "-qc", branch, start) if start else None
+        git("switch", "-q", "main") if text == "2" else None
+        Path("notes.txt").write_text(text)
+        Path(branch).touch()
+        git("add", ".")
+        git("commit", "-qm", branch)
+    done = run("git", "merge", "-s", "average", *branches)
+    assert done.returncode == 1
+    assert [line.split()[2] for line in git("ls-files", "-u", "notes.txt").splitlines()] == ["1", "2", "3"]
+    git("merge", "--abort")

@@ -67,11 +67,12 @@ def merge(args: argparse.Namespace) -> int:
     asked = given(args.strategy, [*args.options, *device], args.recipe, args.values)
     computes = _computes(asked, len(sides)) and not args.dry_run
     with _opened([*sides, base], computes) as checkpoints, contextlib.ExitStack() as stack:
-        wanted = _wanted(checkpoints, asked, str(args.output))
+        path = str(args.output or sides[0])
+        wanted = _wanted(checkpoints, asked, path)
         found = BesideFiles(sides, stack)
         with side_data((group.choice for group in wanted.computed), len(sides), found) as data:
             unserved = unfit(wanted.computed, data)
-            wanted = _wanted(checkpoints, asked, str(args.output), unserved) if unserved else wanted
+            wanted = _wanted(checkpoints, asked, path, unserved) if unserved else wanted
             writes = not args.dry_run and not wanted.open
             if writes:
                 notes = poured(wanted, checkpoints, data, args.output, found)
@@ -159,8 +160,10 @@ def main() -> int:
         parser.error("give -o OUT, or --dry-run")
     try:
         return merge(args)
-    except (Failure, MergeError, OSError) as error:
+    except (Failure, MergeError) as error:
         _say(str(error))
+    except OSError as error:
+        _say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except KeyboardInterrupt:
         _say("interrupted; nothing was written")
     return FAILED

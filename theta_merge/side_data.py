@@ -103,7 +103,14 @@ def _given(choice: Choice, sides: int, stack: contextlib.ExitStack) -> Sequence[
         return ()
     if len(choice.side_files) != sides:
         raise MergeError(f"{choice.strategy.side_data}= takes one file per side ({sides}), ours first")
-    return [stack.enter_context(opened(Path(file))) for file in choice.side_files]
+    return [_opened(file, choice, stack) for file in choice.side_files]
+
+
+def _opened(file: str, choice: Choice, stack: contextlib.ExitStack) -> Checkpoint:
+    try:
+        return stack.enter_context(opened(Path(file)))
+    except OSError as error:
+        raise MergeError(f"{choice.strategy.side_data}={file}: {error.strerror}") from error
 
 
 def _located(strategy: str, kind: str, sides: int, locate: Beside) -> Sequence[Checkpoint]:

@@ -87,7 +87,11 @@ def test_a_device_that_torch_does_not_have_is_refused(
     ("arguments", "message"),
     [
         (("ours",), "at least two files"),
-        (("base", "ours", "nowhere", "-s", "average"), "nowhere"),
+        (("base", "ours", "nowhere", "-s", "average"), "theta: nowhere: No such file or directory\n"),
+        (
+            ("base", "ours", "theirs", "-s", "fisher", "-X", "fisher=a,b"),
+            "theta: fisher=a: No such file or directory\n",
+        ),
         (("base", "ours", "theirs", "-s", "avrage"), "did you mean average"),
         (("base", "ours", "theirs", "-s", "average", "-X", "weights=1,2,3"), "one per side"),
         (("base", "ours", "theirs", "-s", "fisher"), "diagonal_fisher"),

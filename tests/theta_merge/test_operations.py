@@ -298,7 +298,7 @@ def check_way_on(name: str, status: str, resolved: str, run: Run) -> None:
     if name not in GO_ON:
         assert "waits" not in status
         assert "all checkpoints are merged and staged" in resolved
-        assert ("git stash drop" in resolved) is name.startswith("stash")
+        assert "git stash drop" in resolved or name == "checkout -m"  # which git 2.55 does by a stash of its own
         return
     assert f"once nothing is in conflict, type: {GO_ON[name]}\n" in status
     assert f"all checkpoints are merged; finish with: {GO_ON[name]}\n" in resolved

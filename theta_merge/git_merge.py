@@ -160,7 +160,7 @@ def main() -> int:
         for line in str(error).splitlines():
             _say(line)
     except KeyboardInterrupt:
-        _say("interrupted; nothing was merged")
+        _say("interrupted; nothing was merged, and what was chosen is remembered")
     except Exception:
         traceback.print_exc()
     return CANNOT

@@ -33,6 +33,8 @@ _ROUNDING = 0.35
 _SKETCH_ERROR = 4e-6
 """relative error of a sum of sketches, about: they are float32"""
 
+_NEEDED = 4
+"""by what a base must divide what the others leave, once that is no more than rounding: one side may be all but 0"""
 _TERMS = 12
 """bases that a sum is looked for among: any 64 numbers are a sum of 64 sketches"""
 
@@ -124,8 +126,11 @@ def summed(sketch: Sketch, bases: Sequence[Base], sketches: Mapping[str, Sketch]
     if left(known) > least:
         return ()
     found: tuple[Base, ...] = ()
-    while not found or (left(found) > least and len(found) < len(known)):
-        found = min(((*found, base) for base in known if base not in found), key=left)
+    while len(found) < len(known):
+        more = min(((*found, base) for base in known if base not in found), key=left)
+        if found and left(found) < min(least, _NEEDED * left(more)):
+            break
+        found = more
     return found if len(found) > 1 else ()
 
 

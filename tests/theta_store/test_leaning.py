@@ -103,6 +103,16 @@ def test_task_arithmetic_made_elsewhere_is_a_sum_of_three(tmp_path: Path, dtype:
     assert sum(len(store.objects.read(oid)) for oid in found.oids) < 0.02 * merged.nbytes
 
 
+def test_a_sum_needs_a_side_that_is_all_but_0(tmp_path: Path) -> None:
+    """The moments of an optimizer, where one side has just begun."""
+    store = Store.at(tmp_path)
+    base = stored(store, weight=WEIGHT)
+    other = numpy.asarray(1e-5 * RANDOM.standard_normal(WEIGHT.shape), "f4")
+    sides = [stored(store, base, weight=one) for one in (TUNED, other)]
+    found = recipe(stored(store, sides[0], weight=(TUNED + other) / numpy.float32(2)), "weight")
+    assert set(found.bases) == {one.groups["weight"].digest for one in sides}
+
+
 def test_sums_of_sums_do_not_become_too_deep(tmp_path: Path) -> None:
     store = Store.at(tmp_path)
     weight, depths = WEIGHT, []

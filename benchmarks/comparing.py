@@ -9,7 +9,7 @@ Runs of what is compared alternate. Seconds are medians; memory is the peak of t
 from __future__ import annotations
 
 import argparse
-import os
+import itertools
 import shutil
 import statistics
 import subprocess
@@ -77,7 +77,7 @@ def theta_program(name: str) -> str:
 def whole_model(folder: Path, rounds: int, diffai: str | None) -> None:
     """435 MB, 194 groups."""
     files = {}
-    for name, groups in {"base": (), "tuned": ("",), "layer": ("encoder.layer.3.",)}.items():
+    for name, groups in {"base": (), "tuned": ("",)}.items():
         files[name] = folder / f"{name}.safetensors"
         write_safetensors(files[name], bert_shapes(), groups, tuned=1)
     for tool in ("theta", "lfs"):
@@ -90,13 +90,11 @@ def whole_model(folder: Path, rounds: int, diffai: str | None) -> None:
     inside, lfs = str(folder / "theta"), str(folder / "lfs")
     git_theta, theta_diff = theta_program("git-theta"), theta_program("theta-diff")
     commits = ("HEAD~2", "HEAD~1")
+    fine_tunes = itertools.count(2)
 
     def working_tree() -> Cost:
-        """A file that this clone has not seen: another one each time."""
-        shutil.copyfile(files["layer"], folder / "theta" / MODEL)
-        with (folder / "theta" / MODEL).open("r+b") as file:
-            file.seek(-4, os.SEEK_END)
-            file.write(os.urandom(3))
+        """A file with a layer that this clone has not seen: another one each time."""
+        write_safetensors(folder / "theta" / MODEL, bert_shapes(), ("encoder.layer.3.",), next(fine_tunes))
         return cost("git", "-C", inside, "diff")
 
     def lfs_add() -> Cost:

@@ -188,7 +188,15 @@ def _follow(repository: Repository, before: str) -> None:
     keeps_file = new_file or _differing(top, before, "--", ATTRIBUTES)
     top.output("read-tree", "-m", before, "HEAD")
     if not keeps_file and top.blob(f"HEAD:{ATTRIBUTES}") is not None:
-        top.output("checkout", "HEAD", "--", ATTRIBUTES)
+        _write_attributes(top)
+
+
+def _write_attributes(top: Repository) -> None:
+    """Put the attributes file of HEAD in its place at once: half of one would be taken for a change of the user's."""
+    partial = top.folder / f"{ATTRIBUTES}.partial"
+    partial.write_bytes(top.output("cat-file", "--filters", f"HEAD:{ATTRIBUTES}"))
+    partial.replace(top.folder / ATTRIBUTES)
+    top.finished("update-index", "-q", "--refresh")
 
 
 def _differing(top: Repository, *arguments: str) -> set[str]:

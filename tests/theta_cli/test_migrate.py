@@ -167,16 +167,17 @@ def test_signatures_are_dropped_and_that_is_said(
     assert git("cat-file", "-p", "v2").endswith("\n\nsigned too\n")
 
 
+class Killed(BaseException):
+    """What no handler takes for a failure."""
+
+
+def kill(*_: object) -> None:
+    raise Killed
+
+
 @pytest.fixture
 def killed(plain: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository in which the refs were rewritten and nothing has followed: a kill between two steps."""
-
-    class Killed(BaseException):
-        pass
-
-    def kill(*_: object) -> None:
-        raise Killed
-
     with monkeypatch.context() as patched:
         patched.setattr(history, "_follow", kill)
         patched.setattr(Path, "unlink", kill)
@@ -220,6 +221,16 @@ def test_attributes_written_after_a_kill_stay(killed: Path, git: Git) -> None:
     with pytest.raises(NotClean):
         run("migrate", ["*.safetensors"])
     assert (killed / ".gitattributes").read_text() == "*.csv text\n"
+
+
+def test_attributes_are_written_whole_or_not_at_all(killed: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", kill)
+        with pytest.raises(Killed):
+            run("migrate", ["*.safetensors"])
+    assert not (killed / ".gitattributes").exists()
+    assert run("migrate", ["*.safetensors"]) == 0
+    assert git("status", "--porcelain") == ""
 
 
 def test_all_follows_after_a_kill_where_nothing_was_changed(killed: Path, git: Git) -> None:

@@ -23,6 +23,7 @@ from theta_git.repository import Repository
 from theta_store.arrays import shaped_array
 from theta_store.checkpoint import StoredCheckpoint
 from theta_store.needed import objects_of
+from theta_store.objects import MissingObject
 from theta_store.remotes.chosen import default_remote
 from theta_store.store import Store
 
@@ -69,12 +70,19 @@ class Loaded(Mapping[str, Any]):
     def _fetch(self, owner: str) -> None:
         """Fetch the objects of all names at once, if one of this group's is not here."""
         objects = self.checkpoint.objects
-        if all(map(objects.has, objects_of(self.manifest, [_literal(owner)]))):
+        needed = objects_of(self.manifest, [_literal(owner)])
+        if all(map(objects.has, needed)):
             return
         owners = {tied.owner for name, tied in self.manifest.aliases.items() if name in self.names}
         wanted = objects_of(self.manifest, map(_literal, owners.union(self.names)))
         lacking = [oid for oid in wanted if not objects.has(oid)]
-        default_remote(self.repository, objects).fetch(lacking, lambda done, total: None)
+        remote = default_remote(self.repository, objects)
+        failures = remote.fetch(lacking, lambda done, total: None)
+        if failed := needed & failures.keys():
+            error = MissingObject(min(failed))
+            why = failures[min(failed)]
+            error.args = (f"group {owner}: {remote.title}: {why}; nothing is lost; see what is with: git theta fetch",)
+            raise error
 
 
 def load(

@@ -11,6 +11,7 @@ from theta_git.repository import Repository
 from theta_store.objects import ObjectStore
 from theta_store.remotes import ABSENT
 from theta_store.remotes import Failures
+from theta_store.remotes import RemoteFailed
 from theta_store.remotes import reasons
 from theta_store.remotes.chosen import NoRemote
 from theta_store.remotes.chosen import default_remote
@@ -33,7 +34,7 @@ class ObjectsMissing(Failure):
 def fetched(repository: Repository, objects: ObjectStore, wanted: Collection[str], name: str | None) -> Failures:
     """Fetch those of the wanted objects that are not here; why the others did not come.
 
-    ``name`` is the remote, None for the default one; having no remote at all is one more reason.
+    ``name`` is the remote, None for the default one; that there is none, or that all of it fails, is one more reason.
     """
     lacking = [oid for oid in wanted if not objects.has(oid)]
     if not lacking:
@@ -42,7 +43,7 @@ def fetched(repository: Repository, objects: ObjectStore, wanted: Collection[str
     try:
         remote = default_remote(repository, objects, name)
         return {oid: f"{remote.title}: {why}" for oid, why in remote.fetch(lacking, meter).items()}
-    except NoRemote as error:
+    except (NoRemote, RemoteFailed) as error:
         return dict.fromkeys(lacking, str(error))
     finally:
         meter.close()

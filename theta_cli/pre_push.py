@@ -10,7 +10,6 @@ from theta_cli.sending import sent
 from theta_git.outgoing import outgoing_blobs
 from theta_git.outgoing import ref_updates
 from theta_git.repository import Repository
-from theta_store.needed import needed_objects
 
 SKIP = "GIT_THETA_SKIP_PUSH"
 
@@ -28,7 +27,7 @@ def main() -> int:
     repository = Repository()
     try:
         updates = ref_updates(sys.stdin)
-        sent(repository, name, needed_objects(repository, outgoing_blobs(repository, updates, name)))
+        sent(repository, name, outgoing_blobs(repository, updates, name))
     except (Failure, OSError) as error:
         print(f"theta: {error}", file=sys.stderr)
         print(f"theta: the push was stopped; to push without objects: {SKIP}=1 git push", file=sys.stderr)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import quoted
 from theta_store.objects import ObjectStore
@@ -15,7 +17,26 @@ def missing_objects(manifest: Manifest, objects: ObjectStore) -> list[str]:
 
 def missing_digests(manifest: Manifest, objects: ObjectStore) -> set[str]:
     """Digests of the groups, bases and skeleton that cannot be restored: they or a base of theirs lack an object."""
-    missing = set(missing_objects(manifest, objects))
+    return _leaning_on(manifest, set(missing_objects(manifest, objects)))
+
+
+def missing_text(manifest: Manifest, objects: ObjectStore) -> str | None:
+    """What cannot be restored, in words: ``the values of group a and 3 more``; None if everything can."""
+    return text_of(manifest, missing_objects(manifest, objects))
+
+
+def text_of(manifest: Manifest, oids: Collection[str]) -> str | None:
+    """What cannot be restored without these objects, in the same words."""
+    lacking = _leaning_on(manifest, oids)
+    groups = sorted(name for name, tensor in manifest.groups.items() if tensor.digest in lacking)
+    if not groups:
+        return "the bytes of the skeleton" if lacking else None
+    return f"the values of group {quoted(groups[0])}{f' and {len(groups) - 1} more' if groups[1:] else ''}"
+
+
+def _leaning_on(manifest: Manifest, oids: Collection[str]) -> set[str]:
+    """Digests that cannot be restored without these objects."""
+    missing = set(oids)
     lacking = {recipe.digest for recipe in manifest.recipes.values() if not missing.isdisjoint(recipe.oids)}
     leaning: dict[str, list[str]] = {}
     for recipe in manifest.recipes.values():
@@ -25,12 +46,3 @@ def missing_digests(manifest: Manifest, objects: ObjectStore) -> set[str]:
     while fresh := {digest for base in fresh for digest in leaning.get(base, ())} - lacking:
         lacking |= fresh
     return lacking
-
-
-def missing_text(manifest: Manifest, objects: ObjectStore) -> str | None:
-    """What cannot be restored, in words: ``the values of group a and 3 more``; None if everything can."""
-    lacking = missing_digests(manifest, objects)
-    groups = sorted(name for name, tensor in manifest.groups.items() if tensor.digest in lacking)
-    if not groups:
-        return "the bytes of the skeleton" if lacking else None
-    return f"the values of group {quoted(groups[0])}{f' and {len(groups) - 1} more' if groups[1:] else ''}"

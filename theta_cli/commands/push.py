@@ -11,7 +11,6 @@ from theta_git.outgoing import RefUpdate
 from theta_git.outgoing import outgoing_blobs
 from theta_git.repository import Repository
 from theta_git.trees import reachable_blobs
-from theta_store.needed import needed_objects
 from theta_store.remotes.chosen import NoRemote
 
 
@@ -30,7 +29,7 @@ def run(args: Namespace) -> int:
     if name is None:
         raise NoRemote("there is no remote to send to; to name one, type: git remote add origin URL")
     blobs = reachable_blobs(repository) if args.all else _history(repository, args.revs or ["HEAD"])
-    count = sent(repository, name, needed_objects(repository, blobs))
+    count = sent(repository, name, blobs)
     print(f"{name} has all {count} objects")
     return 0
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 
 from theta_checkpoint.failure import Failure
+from theta_checkpoint.printable import counted
 from theta_git.repository import Repository
 from theta_store.objects import ObjectStore
 from theta_store.remotes import Progress
@@ -23,10 +24,9 @@ def downloaded(
     if not lacking:
         return None
     try:
-        why = _failure(lacking, repository, objects, progress)
+        return _failure(lacking, repository, objects, progress)
     except (Failure, OSError) as error:
-        why = str(error)
-    return f"{len(lacking)} objects are not here: {why}" if why else None
+        return f"{counted(len(lacking), 'object')} did not come: {error}"
 
 
 def _failure(lacking: list[str], repository: Repository, objects: ObjectStore, progress: Progress | None) -> str | None:
@@ -39,4 +39,7 @@ def _failure(lacking: list[str], repository: Repository, objects: ObjectStore, p
         failures = remote.fetch(lacking, progress or meter)
     finally:
         meter.close()
-    return f"they did not come from {remote.title}: {'; '.join(reasons(failures))}" if failures else None
+    if not failures:
+        return None
+    why = "; ".join(reasons(failures))
+    return f"{len(failures)} of {counted(len(lacking), 'object')} did not come from {remote.title}: {why}"

@@ -296,7 +296,9 @@ class LfsRemote:
                 if not _followed(process.stdout, progress):
                     process.terminate()
             stderr.seek(0)
-            complaint = "; ".join(dict.fromkeys(stderr.read(_WORDS).decode(errors="replace").strip().splitlines()))
+            lines = dict.fromkeys(stderr.read(_WORDS).decode(errors="replace").strip().splitlines())
+            told = [line for line in lines if not line.startswith("error: failed to fetch some objects")]
+            complaint = "; ".join(told or lines)
         if process.returncode == -signal.SIGTERM:
             return f"git-lfs got nowhere for {_PATIENCE} seconds and was stopped"
         return (complaint or "git-lfs failed") if process.returncode else None

@@ -40,23 +40,55 @@ def absent(sizes: Mapping[str, int], endpoint: str, ssh: str | None, repository:
     for oids in _hundreds(list(sizes)):
         wanted = {hash_of(oid): oid for oid in oids}
         objects = [{"oid": name, "size": sizes[oid]} for name, oid in wanted.items()]
-        body = json.dumps({"operation": "download", "transfers": ["basic"], "objects": objects}).encode()
         try:
-            answer, headers = _posted(f"{endpoint.rstrip('/')}/objects/batch", body, headers, repository)
-            there = _present(answer["objects"])
+            there, headers = _there(f"{endpoint.rstrip('/')}/objects/batch", objects, headers, repository)
         except urllib.error.HTTPError as error:
-            raise RemoteFailed(f"{endpoint}: {error}{_message(error)}") from error
+            with error:
+                raise RemoteFailed(f"{endpoint}: {error}{_message(error)}") from error
         except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             raise RemoteFailed(f"{endpoint}: {error}") from error
         lacking |= {oid for name, oid in wanted.items() if name not in there}
     return lacking
 
 
-def _present(objects: Any) -> set[str]:
-    """The names of the objects that a server says it has; raises TypeError or LookupError for nonsense."""
+def _there(
+    url: str, objects: list[dict[str, object]], headers: Mapping[str, str], repository: Repository
+) -> tuple[set[str], Mapping[str, str]]:
+    """The names of those objects that a server has, and the headers with which it answered."""
+    try:
+        answer, headers = _posted(url, _question("download", objects), headers, repository)
+        return _named(answer["objects"], "error"), headers
+    except urllib.error.HTTPError as error:
+        # there is nothing at this address, or, as giftless has it, none of the objects: what could be sent there tells
+        if error.code != 404 or (told := _not_wanted(url, objects, headers, repository)) is None:
+            raise
+        error.close()
+        return told
+
+
+def _not_wanted(
+    url: str, objects: list[dict[str, object]], headers: Mapping[str, str], repository: Repository
+) -> tuple[set[str], Mapping[str, str]] | None:
+    """The same, of who offers to send the objects; None where that cannot be told."""
+    try:
+        answer, headers = _posted(url, _question("upload", objects), headers, repository)
+        return _named(answer["objects"], "actions", "error"), headers
+    except urllib.error.HTTPError as error:
+        error.close()
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        pass
+    return None
+
+
+def _question(operation: str, objects: list[dict[str, object]]) -> bytes:
+    return json.dumps({"operation": operation, "transfers": ["basic"], "objects": objects}).encode()
+
+
+def _named(objects: Any, *without: str) -> set[str]:
+    """The names of the objects of an answer that have none of these fields; raises TypeError or LookupError."""
     if not isinstance(objects, list):
         raise TypeError("its list of objects is none")
-    return {found["oid"] for found in objects if "error" not in found}
+    return {found["oid"] for found in objects if not any(key in found and found[key] for key in without)}
 
 
 def _posted(url: str, body: bytes, headers: Mapping[str, str], repository: Repository) -> tuple[Any, Mapping[str, str]]:
@@ -66,6 +98,7 @@ def _posted(url: str, body: bytes, headers: Mapping[str, str], repository: Repos
     except urllib.error.HTTPError as error:
         if error.code != 401 or "Authorization" in headers:
             raise
+        error.close()
     headers = {**headers, "Authorization": _credentials(url, repository)}
     return _answer(url, body, headers), headers
 

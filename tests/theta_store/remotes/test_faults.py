@@ -225,7 +225,12 @@ def test_push_and_clone_say_where_what_and_what_next(
         shared.spoil(REFUSALS[fault], "batch")
         done = failing("push", "origin", "main")
         assert done.returncode
-        for words in ("not sent to origin (git-lfs)", "restore m.safetensors", "    object ", "type: git theta push"):
+        for words in (
+            "not sent to origin (git-lfs)",
+            "restore m.safetensors: the values of group a",
+            "    object ",
+            "type: git theta push",
+        ):
             assert words in done.stderr
     shared.behave()
     with _password(git):

@@ -54,6 +54,8 @@ _PATIENCE = 180
 """seconds without a byte after which git-lfs is stopped"""
 _WORDS = 1 << 16
 """bytes of git-lfs's complaints that are read"""
+_LINES = 3
+"""of them that are told"""
 _AT_ONCE = 16
 """objects that are hashed and synced to disk at a time, more of which waits than computes"""
 _ALL_OF_IT = ("-c", "lfs.fetchinclude=", "-c", "lfs.fetchexclude=", "-c", "lfs.fetchrecentalways=false")
@@ -296,9 +298,7 @@ class LfsRemote:
                 if not _followed(process.stdout, progress):
                     process.terminate()
             stderr.seek(0)
-            lines = dict.fromkeys(stderr.read(_WORDS).decode(errors="replace").strip().splitlines())
-            told = [line for line in lines if not line.startswith("error: failed to fetch some objects")]
-            complaint = "; ".join(told or lines)
+            complaint = _complaint(stderr.read(_WORDS).decode(errors="replace"))
         if process.returncode == -signal.SIGTERM:
             return f"git-lfs got nowhere for {_PATIENCE} seconds and was stopped"
         return (complaint or "git-lfs failed") if process.returncode else None
@@ -340,6 +340,13 @@ def _place_in(folder: Path, oid: str) -> Path:
 def _endpoint_of(url: str) -> str:
     """Where git-lfs looks for the server of a URL that nothing is configured for."""
     return f"{url.rstrip('/').removesuffix('.git')}.git/info/lfs" if url.startswith("http") else url
+
+
+def _complaint(text: str) -> str:
+    """What git-lfs says in vain, in a line: it may say the same of every object."""
+    lines = list(dict.fromkeys(text.strip().splitlines()))
+    told = [line for line in lines if not line.startswith("error: failed to fetch some objects")] or lines
+    return "; ".join([*told[:_LINES], *([f"and {len(told) - _LINES} lines more"] if told[_LINES:] else [])])
 
 
 def _followed(stream: IO[bytes], progress: Progress) -> bool:

@@ -21,14 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy
-import torch
 from safetensors.numpy import load_file
 from safetensors.numpy import save_file
-
-from strategies.apply import merged
-from strategies.contract import Context
-from strategies.contract import parse_options
-from strategies.registry import strategy
 
 SHAPES = {"embed.weight": (200, 48), "block.0.weight": (48, 96), "block.0.bias": (48,), "conv.weight": (16, 8, 3, 3)}
 LIMIT = 1e-6
@@ -143,17 +137,11 @@ def made_models(folder: Path, dtype: str) -> None:
 
 def by_theta(case: Case, folder: Path) -> dict[str, Any]:
     """What theta makes of a case."""
-    files = ["base", *(f"side{i + 1}" for i in range(case.sides))]
-    if case.strategy == "slerp":
-        files[0] = "-"
-    given = [file if file == "-" else str(folder / f"{file}.safetensors") for file in files]
+    sides = [f"side{i + 1}" for i in range(case.sides)]
+    base = "-" if case.strategy in ("slerp", "passthrough") else str(folder / "base.safetensors")
+    given = [base, *(str(folder / f"{side}.safetensors") for side in sides)]
     options = [part for name, value in case.options.items() for part in ("-X", f"{name}={value}")]
     out = folder / "theta.safetensors"
-    if case.sides == 1:  # which only the library merges
-        chosen = strategy(case.strategy)
-        settings = parse_options(chosen, case.options)
-        tensors = {name: torch.from_numpy(array) for name, array in load_file(given[1]).items()}
-        return {name: merged(chosen, None, [x], settings, Context(name)).numpy() for name, x in tensors.items()}
     program = str(Path(sys.executable).with_name("theta-merge"))
     command = [program, *given, "-o", str(out), "--strategy", case.strategy, "-X", "shortcuts=false", *options]
     subprocess.run(command, check=True, capture_output=True)

@@ -41,12 +41,15 @@ def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="theta-merge",
-        usage="theta-merge [BASE|-] OURS THEIRS... -o OUT --strategy NAME [-X OPTION=VALUE]...",
+        usage="theta-merge [BASE|-] OURS THEIRS... -o OUT --strategy NAME [-X OPTION=VALUE]...\n"
+        "       theta-merge [--base BASE] OURS... -o OUT --strategy NAME [-X OPTION=VALUE]...",
         description="Merge checkpoint files, parameter group by parameter group. With two files, or - as BASE, "
-        "there is no common ancestor.",
+        "there is no common ancestor. One side alone goes to the strategy as it is: passthrough rescales it, "
+        "task-arithmetic with weights=-1 negates what it changed since --base.",
         epilog="exit codes: 0 merged, 1 conflicts are left and nothing was written, 2 cannot merge",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="BASE OURS THEIRS...")
+    parser.add_argument("--base", metavar="BASE", help="the common ancestor; every FILE is then a side")
     parser.add_argument("-o", "--output", metavar="OUT", type=Path, help="where the merged file goes")
     parser.add_argument("-s", "--strategy", metavar="NAME", help="what settles conflicts; list: git theta strategies")
     parser.add_argument("-X", dest="options", metavar="OPTION=VALUE", action="append", default=[])
@@ -62,9 +65,11 @@ def arguments() -> argparse.ArgumentParser:
 
 def merge(args: argparse.Namespace) -> int:
     """Merge as the command line says; the exit code."""
-    base, sides = _files(args.files)
+    base, sides = _files(args.base, args.files)
     device = [f"device={args.device}"] if args.device else []
     asked = given(args.strategy, [*args.options, *device], args.recipe, args.values)
+    if len(sides) == 1 and not asked:
+        raise MergeError("one side alone is merged with nothing; say what to make of it with --strategy NAME")
     computes = _computes(asked, len(sides)) and not args.dry_run
     with _opened([*sides, base], computes) as checkpoints, contextlib.ExitStack() as stack:
         path = str(args.output or sides[0])
@@ -81,14 +86,13 @@ def merge(args: argparse.Namespace) -> int:
     return CONFLICT if wanted.open else DONE
 
 
-def _files(files: Sequence[str]) -> tuple[Path | None, list[Path]]:
+def _files(base: str | None, files: Sequence[str]) -> tuple[Path | None, list[Path]]:
     """Base and the sides."""
-    if len(files) < 2 or (len(files) == 2 and files[0] == "-"):
-        raise MergeError("a merge takes at least two files: theta-merge BASE OURS THEIRS -o OUT --strategy NAME")
-    first, *rest = files
-    if len(files) == 2:
-        return None, [Path(file) for file in files]
-    return None if first == "-" else Path(first), [Path(file) for file in rest]
+    has_base = base is None and (files[0] == "-" or len(files) > 2)
+    first, *sides = files if has_base else (base or "-", *files)
+    if not sides:
+        raise MergeError("- stands for no common ancestor; give a file too: theta-merge OURS -o OUT --strategy NAME")
+    return None if first == "-" else Path(first), [Path(side) for side in sides]
 
 
 @contextlib.contextmanager

@@ -65,6 +65,12 @@ class Versions:
         """What they leave open: parameter groups, then values."""
         return [decision for decision in (*self.decisions, *self.value_decisions) if decision.side is None]
 
+    @cached_property
+    def to_compute(self) -> list[Decision]:
+        """What a strategy may be chosen for: the conflicts and, of one side alone, every group that it changed."""
+        alone = [] if len(self.sides) > 1 else [decision for decision in self.decisions if decision.changed]
+        return [*alone, *self.conflicts]
+
     def state(self, version: int, name: str) -> Tensor | TiedTensor | None:
         """What a version says of a name, ties as ties."""
         manifest = self[version]
@@ -187,7 +193,7 @@ def _settled(
         why = _pair_obstacle(decision, versions)
         if why is None:
             return Computed(decision, choice, _factor_target(decision, choice)), None
-    if decision.side is not None:
+    if decision.side is not None and (choice is None or len(versions.sides) > 1 or obstacle(choice, decision)):
         return Taken(decision.side, versions.state(decision.side, decision.name)), None
     why = why or (obstacle(choice, decision) if choice else None)
     if choice is None or why:

@@ -77,15 +77,15 @@ def wish(path: str, environment: Mapping[str, str], repository: Repository) -> W
 
 
 def chosen(wish: Wish, path: str, versions: Versions) -> dict[str, Choice]:
-    """The choice for each conflict that the wish covers; everything is checked, no value is read."""
+    """The choice for each name that is to be computed and that the wish covers; all is checked, no value is read."""
     names = [decision.name for decision in (*versions.decisions, *versions.value_decisions)]
-    conflicts = [conflict.name for conflict in versions.conflicts]
-    found = wish.recipe.choices(path, names, conflicts, len(versions.sides))
+    wanted = [decision.name for decision in versions.to_compute]
+    found = wish.recipe.choices(path, names, wanted, len(versions.sides))
     if wish.values:
         side = choice(f"take-{wish.values}", {}, len(versions.sides))
         found = {**{conflict.name: side for conflict in versions.conflicts if conflict.is_value}, **found}
     default = default_choice(_for_side_data(wish, path), versions)
-    return {**dict.fromkeys(conflicts, default), **found} if default else found
+    return {**dict.fromkeys(wanted, default), **found} if default else found
 
 
 def _for_side_data(wish: Wish, path: str) -> Wish:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,41 @@ def theta_merge(*arguments: str) -> int:
 def test_average_with_weights() -> None:
     assert theta_merge("base", "ours", "theirs", "-o", "out", "--strategy", "average", "-X", "weights=0.75,0.25") == 0
     assert load("out") == {"a": 1.5, "b": 1.0, "c": 4.0, "d": 0.0}
+
+
+def test_one_side_alone_goes_to_the_strategy() -> None:
+    for arguments in (("ours",), ("-", "ours"), ("--base", "base", "ours")):
+        assert theta_merge(*arguments, "-o", "out", "-s", "passthrough", "-X", "scale=0.5") == 0
+        halved = {name: value / 2 for name, value in OURS.items()}
+        assert load("out") == (halved if "--base" not in arguments else {**OURS, **_changed(halved)})
+
+
+def _changed(groups: Mapping[str, float]) -> dict[str, float]:
+    """Those that ours changed since base."""
+    return {name: value for name, value in groups.items() if OURS[name] != BASE[name]}
+
+
+def test_what_one_side_changed_is_negated() -> None:
+    options = ("-s", "task-arithmetic", "-X", "weights=-1")
+    assert theta_merge("--base", "base", "ours", "-o", "out", *options) == 0
+    assert load("out") == {name: 2 * BASE[name] - value for name, value in OURS.items()}
+
+
+def test_with_an_explicit_base_all_files_are_sides() -> None:
+    assert theta_merge("base", "ours", "theirs", "-o", "one", "-s", "ties") == 0
+    assert theta_merge("--base", "base", "ours", "theirs", "-o", "other", "-s", "ties") == 0
+    assert Path("one").read_bytes() == Path("other").read_bytes()
+
+
+def test_of_one_side_what_a_recipe_does_not_match_and_what_is_no_number_stays(three_files: Path) -> None:
+    torch.save({"a": torch.ones(3), "b": torch.ones(3), "steps": torch.tensor(7), "epoch": 3}, "model.pt")
+    (three_files / "r.toml").write_text('[[rule]]\nmatch = "a"\nstrategy = "passthrough"\noptions = { scale = 2.0 }\n')
+    assert theta_merge("model.pt", "-o", "some.pt", "--recipe", "r.toml") == 0
+    assert theta_merge("model.pt", "-o", "all.pt", "-s", "passthrough", "-X", "scale=2") == 0
+    some, everything = (torch.load(name, weights_only=True) for name in ("some.pt", "all.pt"))
+    assert (some["a"].tolist(), some["b"].tolist()) == ([2.0] * 3, [1.0] * 3)
+    assert everything["b"].tolist() == [2.0] * 3
+    assert (int(everything["steps"]), everything["epoch"]) == (7, 3)
 
 
 def test_without_a_base_all_that_differs_is_merged() -> None:
@@ -86,7 +122,10 @@ def test_a_device_that_torch_does_not_have_is_refused(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("ours",), "at least two files"),
+        (("ours",), "say what to make of it"),
+        (("-", "-s", "average"), "give a file too"),
+        (("ours", "-s", "slerp"), "exactly 2 sides, not 1"),
+        (("missing", "-s", "passthrough"), "missing"),
         (("base", "ours", "nowhere", "-s", "average"), "theta: nowhere: No such file or directory\n"),
         (
             ("base", "ours", "theirs", "-s", "fisher", "-X", "fisher=a,b"),

@@ -63,7 +63,7 @@ def rescale(*choices: str) -> Option:
         "rescale",
         "choice",
         choices[0],
-        "how kept entries make up for dropped ones: unbiased (times 1/probability), l1 (same L1 norm), none",
+        "how kept entries make up for dropped ones: unbiased (times 1/probability), l1 (same L1 norm; mergekit), none",
         choices=choices,
     )
 

@@ -125,8 +125,10 @@ class Computer:
         kind = group.choice.strategy.side_data
         if not kind:
             return ()
-        arrays = (values.array(self.data[kind][side], group.conflict.name) for side in sides)
-        return tuple(_placed(array, group) for array in arrays)
+        name, files = group.conflict.name, [self.data[kind][side] for side in sides]
+        return tuple(
+            _placed(values.array(file, name), group) if name in file.manifest.groups else None for file in files
+        )
 
     def _array(self, version: int, group: Computed, name: str = "") -> torch.Tensor:
         return _placed(values.array(self._checkpoint(version), name or group.conflict.name), group)

@@ -52,13 +52,17 @@ SideData = Mapping[str, Sequence[Checkpoint]]
 """by kind: one checkpoint per side"""
 
 
+_MAKERS = {"fisher": "diagonal_fisher", "gram": "input_grams"}
+"""functions of :mod:`strategies.side_data`"""
+
+
 class NoSideData(MergeError):
     """A strategy needs to know more of a side than its values."""
 
     def __init__(self, kind: str, side: int, strategy: str) -> None:
         super().__init__(
             f"strategy {strategy!r} needs the {kind} information of {side_name(side)}: save it beside the "
-            f"checkpoint as NAME.{kind}.safetensors (strategies.side_data.diagonal_{kind} makes it) and commit "
+            f"checkpoint as NAME.{kind}.safetensors (strategies.side_data.{_MAKERS[kind]} makes it) and commit "
             f"both, or give the files: -X {kind}=OURS_FILE,THEIRS_FILE"
         )
 
@@ -89,8 +93,10 @@ def _lacking(group: Computed, data: SideData) -> str | None:
     kind = group.choice.strategy.side_data
     if not kind:
         return None
-    for side in sides_of(group):
-        tensor = data[kind][side].manifest.groups.get(group.state.name)
+    found = {side: data[kind][side].manifest.groups.get(group.state.name) for side in sides_of(group)}
+    if kind == "gram" and not any(found.values()):
+        return None  # no linear layer: regmean takes the mean
+    for side, tensor in found.items():
         if tensor is None:
             return f"there is no {kind} information for it in {side_name(side)}"
         if kind == "fisher" and tensor.shape != group.state.shape:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy
 import pytest
 import torch
+from safetensors.numpy import load_file
 from safetensors.numpy import save_file
 
 from strategies import selection
@@ -134,6 +135,7 @@ def test_a_device_that_torch_does_not_have_is_refused(
         (("base", "ours", "theirs", "-s", "avrage"), "did you mean average"),
         (("base", "ours", "theirs", "-s", "average", "-X", "weights=1,2,3"), "one per side"),
         (("base", "ours", "theirs", "-s", "fisher"), "diagonal_fisher"),
+        (("base", "ours", "theirs", "-s", "regmean"), "input_grams"),
     ],
 )
 def test_mistakes_are_told(
@@ -152,6 +154,23 @@ def test_fisher_information_beside_the_files_or_named(beside: bool) -> None:
     given = () if beside else ("-X", "fisher=one,two")
     assert theta_merge("base", "ours", "theirs", "-o", "out", "-s", "fisher", *given) == 0
     assert load("out")["a"] == pytest.approx(1.5)
+
+
+def test_grams_of_the_linear_layers_are_enough_for_regmean() -> None:
+    random = numpy.random.default_rng(0)
+    base, ours, theirs = (random.standard_normal((4, 3)).astype(numpy.float32) for _ in range(3))
+    for name, values in (("base", base), ("ours", ours), ("theirs", theirs)):
+        save_file({"layer.weight": values, "layer.bias": values[:, 0].copy()}, name)
+    inputs = [random.standard_normal((50, 3)) for _ in range(2)]
+    grams = [each.T @ each / 50 for each in inputs]
+    for name, gram in zip(("ours", "theirs"), grams, strict=True):
+        save_file({"layer.weight": gram.astype(numpy.float32)}, f"{name}.gram.safetensors")
+    options = ("-X", "alpha=1", "-X", "ridge=0")
+    assert theta_merge("base", "ours", "theirs", "-o", "out", "-s", "regmean", *options) == 0
+    merged = load_file("out")
+    expected = (ours @ grams[0] + theirs @ grams[1]) @ numpy.linalg.inv(grams[0] + grams[1])
+    assert numpy.allclose(merged["layer.weight"], expected, atol=1e-5)
+    assert numpy.allclose(merged["layer.bias"], (ours[:, 0] + theirs[:, 0]) / 2)
 
 
 def test_pytorch_files_have_sound_checksums_and_load(three_files: Path) -> None:

@@ -35,9 +35,8 @@ from theta_checkpoint.layout import Value
 from theta_checkpoint.layout import byte_length
 from theta_checkpoint.layout import byte_span
 
-VERSIONS = ("theta 1", "theta 2")
-"""what manifests begin with: the second where a recipe leans on several bases, which the first does not have"""
-HEADS = tuple(version.encode() + b"\n" for version in VERSIONS)
+VERSION = "theta 1"
+HEAD = VERSION.encode() + b"\n"
 ANY_VERSION = b"theta "
 """what a manifest of any version of theta begins with"""
 _FIRST_LINE = re.compile(rb"theta [1-9][0-9]{0,3}\n")
@@ -164,8 +163,7 @@ class Manifest:
 
     def __str__(self) -> str:
         format_line, *rest = self._semantic_lines
-        several = any(len(recipe.bases) > 1 for recipe in self.recipes.values())
-        lines = [f"{VERSIONS[several]}\n", format_line, f"root blake3:{self.root}\n", *rest]
+        lines = [f"{VERSION}\n", format_line, f"root blake3:{self.root}\n", *rest]
         if self.sketches:
             lines.append(f"sketches {self.sketches}\n")
         for recipe in sorted(self.recipes.values(), key=lambda recipe: recipe.digest):
@@ -215,7 +213,7 @@ def parse(data: bytes) -> Manifest:
     """
     found: dict[str, list[re.Match[str]]] = {kind: [] for kind in _LINES}
     lines = data.decode("utf-8", "replace").split("\n")
-    if lines[0] not in VERSIONS:
+    if lines[0] != VERSION:
         raise NewerManifest(1, lines[0], "written by a newer theta; to read it, install that")
     if lines[-1]:
         raise BadManifest(len(lines), lines[-1], "the last line is cut off")

@@ -15,7 +15,7 @@ from theta_checkpoint.layout import BytesSource
 from theta_checkpoint.layout import FileSource
 from theta_checkpoint.layout import element_count
 from theta_checkpoint.manifest import ANY_VERSION
-from theta_checkpoint.manifest import HEADS
+from theta_checkpoint.manifest import HEAD
 from theta_checkpoint.manifest import BadManifest
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import parse
@@ -94,7 +94,7 @@ def left_behind(repository: Repository, changed: Iterable[str]) -> list[str]:
     entries = [entry for entry in trees.index_entries(repository) if entry.path in suspects and not entry.stage]
     ours = attributes.filters(Repository(repository.top), [entry.path for entry in entries])
     paths = {entry.oid: entry.path for entry in entries if ours.get(entry.path) != "theta"}
-    return sorted(paths[oid] for oid, _ in trees.blobs_beginning(repository, paths, *HEADS))
+    return sorted(paths[oid] for oid, _ in trees.blobs_beginning(repository, paths, HEAD))
 
 
 def file_manifest(path: Path) -> Manifest | None:
@@ -116,7 +116,7 @@ def holds_manifest(path: Path) -> bool:
     """Whether the working-tree file holds the manifest instead of the values."""
     try:
         with path.open("rb") as file:
-            return file.read(len(HEADS[0])) in HEADS
+            return file.read(len(HEAD)) == HEAD
     except OSError:
         return False
 

@@ -76,25 +76,24 @@ def reachable_blobs(repository: Repository, revisions: Sequence[str] = EVERYTHIN
     return {oid: path or oid for oid, _, path in pairs}
 
 
-def blobs_beginning(repository: Repository, oids: Iterable[str], *starts: bytes) -> Iterator[tuple[str, bytes]]:
-    """Id and content of those blobs that begin with one of ``starts``; the others are not held in memory."""
+def blobs_beginning(repository: Repository, oids: Iterable[str], start: bytes) -> Iterator[tuple[str, bytes]]:
+    """Id and content of those blobs that begin with ``start``; the others are not held in memory."""
     with tempfile.TemporaryFile() as questions:
         questions.write("".join(f"{oid}\n" for oid in oids).encode())
         questions.seek(0)
         command = ["git", "cat-file", "--batch", "--buffer"]
         with subprocess.Popen(command, cwd=repository.folder, stdin=questions, stdout=subprocess.PIPE) as process:
             assert process.stdout
-            yield from _answers(process.stdout, starts)
+            yield from _answers(process.stdout, start)
 
 
-def _answers(stream: IO[bytes], starts: tuple[bytes, ...]) -> Iterator[tuple[str, bytes]]:
-    longest = max(map(len, starts))
+def _answers(stream: IO[bytes], start: bytes) -> Iterator[tuple[str, bytes]]:
     while header := stream.readline().split():
         if len(header) != 3:
             continue  # a missing object
         size = int(header[2])
-        head = stream.read(min(size, longest))
-        if head.startswith(starts):
+        head = stream.read(min(size, len(start)))
+        if head == start:
             yield header[0].decode(), head + stream.read(size - len(head))
         else:
             _skip(stream, size - len(head))

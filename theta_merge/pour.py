@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 import zlib
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -70,7 +71,8 @@ def _pour(
     starts = dict(_starts(segments))
     holes = [(start, segment) for start, segment in starts.items() if isinstance(segment, Hole)]
     holes.sort(key=lambda hole: -hole[1].length)  # the longest first, so that no core is left to do one alone
-    if size := sum(map(_length, segments)):
+    size = sum(map(_length, segments))
+    if size and sys.platform == "linux":
         os.posix_fallocate(fd, 0, size)  # a full disk is told before any work, and writing takes half the time
     chunks = _Chunks(wanted, [Untied(checkpoint) if checkpoint else None for checkpoint in checkpoints], data, found)
     with ThreadPoolExecutor(WORKERS) as pool:

@@ -65,10 +65,9 @@ def leaning_on_two() -> Manifest:
     return manifest(recipes={**manifest().recipes, ONE: Recipe(ONE, "blend", (FOUR,), bases=(TWO, THREE))})
 
 
-def test_a_recipe_of_several_bases_makes_it_one_of_the_second_version() -> None:
+def test_a_recipe_may_have_several_bases() -> None:
     one, two = str(manifest()).splitlines(), str(leaning_on_two()).splitlines()
     assert [(old, new) for old, new in zip(one, two, strict=True) if old != new] == [
-        ("theta 1", "theta 2"),
         (
             f"object blake3:{ONE} delta base=blake3:{TWO} {FOUR}",
             f"object blake3:{ONE} blend base=blake3:{TWO},blake3:{THREE} {FOUR}",
@@ -81,15 +80,6 @@ def test_a_recipe_of_several_bases_makes_it_one_of_the_second_version() -> None:
 def test_what_is_written_is_read_back() -> None:
     for written in (manifest(), leaning_on_two()):
         assert parse(bytes(written)) == written
-
-
-@pytest.mark.parametrize("written", [manifest(), leaning_on_two()])
-def test_neither_version_passes_for_the_other(written: Manifest) -> None:
-    text = (
-        str(written).replace("theta 1\n", "theta 3\n").replace("theta 2\n", "theta 1\n").replace("theta 3", "theta 2")
-    )
-    with pytest.raises(BadManifest, match="out of order"):
-        parse(text.encode())
 
 
 @pytest.mark.parametrize(
@@ -121,7 +111,7 @@ def test_any_name_survives_its_line(name: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("theta 1\n", "theta 3\n"),
+        ("theta 1\n", "theta 2\n"),
         ("value epoch 3\n", "value epoch 4\n"),
         ("value epoch 3\n", "<<<<<<< ours\nvalue epoch 3\n"),
         ("value epoch 3\n", "value epoch 3\nvalue epoch 3\n"),

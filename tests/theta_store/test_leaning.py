@@ -82,8 +82,6 @@ def test_an_average_made_elsewhere_is_known_for_what_it_is(tmp_path: Path) -> No
     assert recipe(average, "weight").encoding == "blend"
     assert set(recipe(average, "weight").bases) == {one.groups["weight"].digest for one in (ours, theirs)}
     assert size(store) - before < 1500
-    assert bytes(average).startswith(b"theta 2\n")
-    assert bytes(ours).startswith(b"theta 1\n")
 
 
 @pytest.mark.parametrize("dtype", ["F16", "BF16"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from argparse import Namespace
 
-from theta_checkpoint.manifest import HEADS
+from theta_checkpoint.manifest import HEAD
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.printable import counted
 from theta_cli.fetching import ObjectsMissing
@@ -75,5 +75,5 @@ def _manifests(repository: Repository, args: Namespace) -> dict[str, Manifest]:
         entries = tracked(repository, args.paths)
         named = {entry.index: entry.path for entry in entries if entry.index}
         named |= {oid: f"{entry.path} ({oid[:10]})" for entry in entries for oid in entry.unmerged}
-    found = ((named[oid], parsed(text)) for oid, text in blobs_beginning(repository, named, *HEADS))
+    found = ((named[oid], parsed(text)) for oid, text in blobs_beginning(repository, named, HEAD))
     return {path: manifest for path, manifest in found if isinstance(manifest, Manifest)}

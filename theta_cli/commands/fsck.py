@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from theta_checkpoint.failure import Failure
-from theta_checkpoint.manifest import HEADS
+from theta_checkpoint.manifest import HEAD
 from theta_checkpoint.manifest import BadManifest
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.printable import counted
@@ -70,7 +70,7 @@ class Checked:
     @cached_property
     def manifests(self) -> Mapping[str, Manifest | BadManifest]:
         """Each manifest by its blob."""
-        return {blob: parsed(text) for blob, text in blobs_beginning(self.repository, self.paths, *HEADS)}
+        return {blob: parsed(text) for blob, text in blobs_beginning(self.repository, self.paths, HEAD)}
 
     @cached_property
     def users(self) -> Mapping[str, str]:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from theta_checkpoint.failure import Failure
-from theta_checkpoint.manifest import HEADS
+from theta_checkpoint.manifest import HEAD
 from theta_checkpoint.manifest import BadManifest
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.printable import counted
@@ -70,7 +70,7 @@ def _everything(repository: Repository, store: Store) -> int:
     _replace_known(store, manifests(repository, (entry.head for entry in tracked(repository))).values())
     check_clean(repository)
     blobs = reachable_blobs(repository, ("--branches", "--tags"))
-    texts = blobs_beginning(repository, reversed(blobs), *HEADS)
+    texts = blobs_beginning(repository, reversed(blobs), HEAD)
     old = {blob: manifest for blob, text in texts if isinstance(manifest := parsed(text), Manifest)}
     if failures := fetched(repository, store.objects, needed_objects(repository, blobs), None):
         lacking = {f"{blobs[blob]} ({blob[:10]})": missing_text(one, store.objects) for blob, one in old.items()}
@@ -103,7 +103,7 @@ def _versions(repository: Repository, paths: list[str]) -> dict[str, list[Manife
     wanted = {entry.path for entry in tracked(repository, paths)} if paths else set(blobs.values())
     newest_first = [blob for blob, path in blobs.items() if path in wanted]
     found: dict[str, list[Manifest]] = defaultdict(list)
-    for blob, text in blobs_beginning(repository, reversed(newest_first), *HEADS):
+    for blob, text in blobs_beginning(repository, reversed(newest_first), HEAD):
         if isinstance(manifest := parsed(text), Manifest):
             found[blobs[blob]].append(manifest)
     return found

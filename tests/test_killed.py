@@ -41,14 +41,16 @@ def _saved(seed: int, more: float = 0.0) -> bytes:
     return Path("m.safetensors").read_bytes()
 
 
-def _killed_again_and_again(seed: int, command: list[str], prepare: Callable[[int], object], *allowed: str) -> None:
+def _killed_again_and_again(
+    seed: int, command: list[str], prepare: Callable[[int], object], *allowed: str, times: int = MOMENTS
+) -> None:
     """Kill the command at random moments; each time nothing is found but what is ``allowed``. Then let it finish."""
     prepare(0)
     begun = time.monotonic()
     _succeeds(command)
     whole = time.monotonic() - begun
     moments = random.Random(seed)
-    for number in range(1, MOMENTS + 1):
+    for number in range(1, times + 1):
         prepare(number)
         killed(command, moments.uniform(0, whole), Path(".git"), Path("../bare.git"))
         assert set(_findings()) <= set(allowed)
@@ -183,7 +185,7 @@ def test_repack_everything(committed: Path, git: Git, seed: int, monkeypatch: py
         shutil.copytree(committed, f"{committed}.{number}")
         monkeypatch.chdir(f"{committed}.{number}")
 
-    _killed_again_and_again(seed, ["git", "theta", "repack", "--everything"], copy)
+    _killed_again_and_again(seed, ["git", "theta", "repack", "--everything"], copy, times=MOMENTS // 2)
 
 
 @pytest.mark.parametrize("scope", ["--everything", "HEAD"])
@@ -204,4 +206,4 @@ def test_migrate(empty_repo: Path, git: Git, seed: int, scope: str, monkeypatch:
         shutil.copytree(empty_repo, f"{empty_repo}.{number}")
         monkeypatch.chdir(f"{empty_repo}.{number}")
 
-    _killed_again_and_again(seed, command, copy)
+    _killed_again_and_again(seed, command, copy, times=MOMENTS // 2)

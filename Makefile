@@ -24,7 +24,7 @@ demo: setup
 	@examples/demo.sh
 
 test: setup
-	python -m pytest -q -n 2 $(ARGS)
+	python -m pytest -q -n 3 $(ARGS)  # one more than cores: many tests wait for processes and servers
 
 check: setup
 	ruff check .

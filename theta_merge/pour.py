@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 from pathlib import Path
 
 from theta_checkpoint import skeleton
@@ -25,6 +24,7 @@ from theta_merge.outcome import Outcome
 from theta_merge.settle import chunks_in_order
 from theta_merge.side_data import Beside
 from theta_merge.side_data import SideData
+from theta_merge.side_data import check_unchanged
 from theta_merge.untied import Untied
 from theta_store.checkpoint import OpenCheckpoint
 from theta_store.chunks import MAX_CHUNK
@@ -51,9 +51,9 @@ def poured(
             notes = _pour(wanted, checkpoints, data, fd, found)
         finally:
             os.close(fd)
-        for checkpoint in (*checkpoints, *chain.from_iterable(data.values())):
-            if isinstance(checkpoint, OpenCheckpoint):
-                checkpoint.check_unchanged()
+        for checkpoint in filter(None, checkpoints):
+            checkpoint.check_unchanged()
+        check_unchanged(data)
         os.replace(partial, path)
         return notes
     finally:

@@ -33,6 +33,7 @@ from theta_merge.outcome import outcome
 from theta_merge.side_data import Beside
 from theta_merge.side_data import Nothing
 from theta_merge.side_data import SideData
+from theta_merge.side_data import check_unchanged
 from theta_merge.side_data import side_data
 from theta_merge.side_data import unfit
 from theta_merge.storage_order import storage_axes
@@ -92,7 +93,8 @@ def settled(
 
     Only conflicting groups are read; what is not here of them is fetched first, all at once. The result does not
     depend on the number of threads. ``locate`` finds side data; raises
-    :class:`theta_merge.side_data.NoSideData` where there is none, before any value is read.
+    :class:`theta_merge.side_data.NoSideData` where there is none, before any value is read, and
+    :class:`theta_store.capture.FileChanged` if a file of it was written to meanwhile.
     """
     wanted = outcome(versions, choices, preferred)
     with side_data((group.choice for group in wanted.computed), len(versions.sides), locate) as data:
@@ -106,6 +108,7 @@ def settled(
             wanted = outcome(versions, choices, preferred, both_factors({**unserved, **refused}))
             if wanted.frame.manifest != frame:
                 made, _, cautions = _computed(wanted, store, data, locate)
+        check_unchanged(data)
     done = _stored(wanted, made, store)
     return replace(done, notes=(*done.notes, *cautions))
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from pathlib import PurePosixPath
 from typing import Protocol
@@ -21,6 +22,7 @@ from theta_merge.decide import side_name
 from theta_merge.outcome import Computed
 from theta_merge.outcome import sides_of
 from theta_store.checkpoint import Checkpoint
+from theta_store.checkpoint import OpenCheckpoint
 from theta_store.checkpoint import opened
 
 
@@ -82,6 +84,13 @@ def side_data(choices: Iterable[Choice], sides: int, locate: Beside) -> Iterator
             if kind and kind not in found:
                 found[kind] = _given(choice, sides, stack) or _located(choice.strategy.name, kind, sides, locate)
         yield found
+
+
+def check_unchanged(data: SideData) -> None:
+    """Raise :class:`theta_store.capture.FileChanged` if a file of side data was written to while it was read."""
+    for checkpoint in chain.from_iterable(data.values()):
+        if isinstance(checkpoint, OpenCheckpoint):
+            checkpoint.check_unchanged()
 
 
 def unfit(groups: Iterable[Computed], data: SideData) -> dict[str, str]:

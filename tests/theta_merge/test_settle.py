@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from theta_merge import compute
 from theta_merge import settle
 from theta_merge.choices import choice
 from theta_merge.outcome import Versions
+from theta_store.capture import FileChanged
 from theta_store.capture import captured
 from theta_store.capture import identified
 from theta_store.checkpoint import StoredCheckpoint
@@ -75,6 +78,22 @@ def test_the_merged_manifest_is_complete_and_has_its_sketches(store: Store) -> N
     numpy.testing.assert_allclose(array(stored, "big"), wanted, rtol=1e-6, atol=1e-7)
     norm = stored.sketches[found.groups["big"].digest].norm
     assert norm == pytest.approx(numpy.linalg.norm(wanted), rel=1e-5)
+
+
+def test_side_data_that_is_written_to_meanwhile_is_refused(store: Store, tmp_path: Path) -> None:
+    base, *sides = (checkpoint(seed, store) for seed in range(3))
+    files = [tmp_path / "ours.fisher", tmp_path / "theirs.fisher"]
+    for file in files:
+        file.write_bytes(save({name: numpy.ones(SHAPES[name], numpy.float32) for name in NAMES}))
+    versions = Versions(base, tuple(sides))
+    fisher = dict.fromkeys(names(versions), choice("fisher", {"fisher": ",".join(map(str, files))}, 2))
+
+    def write_meanwhile(oids: Sequence[str]) -> None:
+        os.utime(files[1], ns=(0, 0))
+
+    assert not settle.settled(versions, fisher, store).open
+    with pytest.raises(FileChanged, match="the file was written to while it was read"):
+        settle.settled(versions, fisher, store, fetch=write_meanwhile)
 
 
 def size(store: Store) -> int:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import subprocess
-import tempfile
 from collections.abc import Collection
-from collections.abc import Iterator
 from collections.abc import Mapping
-from pathlib import Path
 
 from theta_checkpoint.failure import Failure
-from theta_git.repository import GitFailed
+from theta_git.attributes import attribute
+from theta_git.own_index import own_index
 from theta_git.repository import Repository
 
 
@@ -46,9 +42,9 @@ def committed_blobs(repository: Repository, ref: str, blobs: Mapping[str, str], 
     """As :func:`committed`, with files given as ids of blobs."""
     tip, parent = _commit(repository, ref), start_of(repository, ref)
     entries = _entries(blobs, _executables(repository, parent))
-    with _index_of(repository, parent) as scratch:
-        _git(repository, scratch, "update-index", "-z", "--index-info", stdin=entries)
-        tree = _git(repository, scratch, "write-tree").decode().strip()
+    with own_index(repository, parent) as apart:
+        apart.output("update-index", "-z", "--index-info", stdin=entries)
+        tree = apart.line("write-tree")
     parents = ["-p", parent] if parent else []
     commit = repository.output("commit-tree", tree, *parents, stdin=message.encode()).decode().strip()
     current = repository.finished("symbolic-ref", "--quiet", "HEAD").stdout.decode(errors="surrogateescape").strip()
@@ -66,25 +62,14 @@ def start_of(repository: Repository, ref: str) -> str:
     return _commit(repository, ref) or _commit(repository, "HEAD")
 
 
-def filter_in(repository: Repository, commit: str, path: str) -> str:
-    """The filter that the attributes in a commit give to a path, in git's words."""
-    with _index_of(repository, commit) as scratch:
-        return os.fsdecode(_git(repository, scratch, "check-attr", "--cached", "-z", "filter", "--", path)).split("\0")[
-            2
-        ]
+def filter_in(repository: Repository, commit: str, path: str) -> str | None:
+    """The filter that the attributes in a commit give to a path; None if they give it none."""
+    with own_index(repository, commit) as apart:
+        return attribute(apart, "filter", [path], added=True).get(path)
 
 
 def _commit(repository: Repository, revision: str) -> str:
     return repository.finished("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").stdout.decode().strip()
-
-
-@contextlib.contextmanager
-def _index_of(repository: Repository, commit: str) -> Iterator[Mapping[str, str]]:
-    """The environment in which git's index is what a commit holds, and another one than the user's."""
-    with tempfile.TemporaryDirectory(dir=repository.common_dir, prefix="theta-index.") as folder:
-        scratch = {"GIT_INDEX_FILE": os.path.join(folder, "index")}
-        _git(repository, scratch, "read-tree", *([commit] if commit else ["--empty"]))
-        yield scratch
 
 
 def _unstaged(repository: Repository, parent: str, blobs: Mapping[str, str]) -> dict[str, str]:
@@ -117,17 +102,3 @@ def _entries(blobs: Mapping[str, str], executables: Collection[str]) -> bytes:
         b"%b %b\t%b\0" % (b"100755" if path in executables else b"100644", blob.encode(), os.fsencode(path))
         for path, blob in blobs.items()
     )
-
-
-def _git(repository: Repository, environment: Mapping[str, str], *arguments: str, stdin: bytes = b"") -> bytes:
-    done = subprocess.run(
-        ["git", *arguments],
-        cwd=Path(repository.folder),
-        env={**os.environ, **environment},
-        input=stdin,
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode:
-        raise GitFailed(arguments, done.stderr.decode(errors="replace"))
-    return done.stdout

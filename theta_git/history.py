@@ -24,6 +24,7 @@ from theta_git.path_text import git_path
 from theta_git.repository import GitFailed
 from theta_git.repository import Repository
 from theta_git.trees import blobs_beginning
+from theta_git.trees import empty_tree
 
 BACKUP = "refs/original/theta/"
 ATTRIBUTES = ".gitattributes"
@@ -208,7 +209,7 @@ def _differing(top: Repository, *arguments: str) -> set[str]:
 def _tree(repository: Repository) -> str:
     """The tree of HEAD, an empty one where there is no commit yet."""
     found = repository.finished("rev-parse", "--verify", "--quiet", "HEAD^{tree}").stdout.decode().strip()
-    return found or repository.line("mktree")
+    return found or empty_tree(repository)
 
 
 def _mark(repository: Repository) -> Path:

@@ -36,6 +36,8 @@ class Repository:
     """The repository around ``folder``; nothing is asked of git before it is needed."""
 
     folder: Path = Path(".")
+    index: Path | None = None
+    """the index to work on, absolute; None for the working tree's"""
 
     def output(self, *arguments: str, stdin: bytes = b"") -> bytes:
         """What ``git ARGUMENTS`` prints; raises :class:`GitFailed`."""
@@ -46,7 +48,9 @@ class Repository:
 
     def finished(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """The finished ``git ARGUMENTS``, whatever its exit code."""
-        return subprocess.run(["git", *arguments], cwd=self.folder, input=stdin, capture_output=True, check=False)
+        environment = {**os.environ, "GIT_INDEX_FILE": str(self.index)} if self.index else None
+        command = ["git", *arguments]
+        return subprocess.run(command, cwd=self.folder, env=environment, input=stdin, capture_output=True, check=False)
 
     def line(self, *arguments: str) -> str:
         """The one line that ``git ARGUMENTS`` prints."""

@@ -63,6 +63,11 @@ def name_before(repository: Repository, before: str, after: str, path: str) -> s
 EVERYTHING = ("--all", "--reflog", "--indexed-objects")
 
 
+def empty_tree(repository: Repository) -> str:
+    """The id of the tree without files, which git knows though no one stored it."""
+    return repository.line("hash-object", "-t", "tree", os.devnull)
+
+
 def reachable_blobs(repository: Repository, revisions: Sequence[str] = EVERYTHING) -> dict[str, str]:
     """Blob id to a path, newest commits first, for every blob that a ref, a reflog or an index still holds.
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
-from pathlib import Path
 
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import is_manifest
+from theta_git.commits import written_blob
+from theta_git.own_index import own_index
 from theta_git.repository import Repository
 from theta_merge.choosing import chosen_or_asked
 from theta_merge.commits import BesideInCommits
@@ -118,17 +117,8 @@ class Octopus:
         """The tree with other content at some paths."""
         if not blobs:
             return tree
-        with tempfile.TemporaryDirectory(dir=self.repository.git_dir) as folder:
-            index = {**self.environment, "GIT_INDEX_FILE": str(Path(folder) / "index")}
-            self._git(index, "read-tree", tree)
+        with own_index(self.repository, tree) as apart:
             for path, content in blobs.items():
-                oid = self.repository.output("hash-object", "-w", "--stdin", stdin=content).decode().strip()
-                mode = self.repository.line("ls-tree", "--format=%(objectmode)", tree, "--", path)
-                self._git(index, "update-index", "--cacheinfo", f"{mode},{oid},{path}")
-            return self._git(index, "write-tree")
-
-    def _git(self, environment: Mapping[str, str], *arguments: str) -> str:
-        done = subprocess.run(
-            ["git", *arguments], cwd=self.repository.folder, env=dict(environment), stdout=subprocess.PIPE, check=True
-        )
-        return done.stdout.decode().strip()
+                mode = apart.line("ls-tree", "--format=%(objectmode)", tree, "--", path)
+                apart.output("update-index", "--cacheinfo", f"{mode},{written_blob(apart, content)},{path}")
+            return apart.line("write-tree")

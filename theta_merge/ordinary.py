@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
-from pathlib import Path
 
 from theta_checkpoint.failure import Failure
+from theta_git.commits import written_blob
+from theta_git.own_index import own_index
 from theta_git.repository import Repository
 
 
@@ -77,7 +77,7 @@ def merged_tree(pair: Pair, environment: Mapping[str, str], repository: Reposito
         raise CannotMergeTrees(f"git merge-tree failed with exit code {done.returncode}; nothing was merged")
     tree = _parsed(done.stdout)
     renamed = {old: new for old, new in zip(names, labels, strict=True) if old != new}
-    return _relabelled(tree, renamed, environment, repository) if renamed and tree.conflicts else tree
+    return _relabelled(tree, renamed, repository) if renamed and tree.conflicts else tree
 
 
 def merged_with_options(
@@ -157,27 +157,23 @@ def _index_lines(tree: MergedTree) -> Iterator[bytes]:
         yield f"{stage.mode} {stage.oid} {stage.number}\t".encode() + stage.path + b"\0"
 
 
-def _relabelled(
-    tree: MergedTree, renamed: Mapping[str, str], environment: Mapping[str, str], repository: Repository
-) -> MergedTree:
+def _relabelled(tree: MergedTree, renamed: Mapping[str, str], repository: Repository) -> MergedTree:
     """The tree with conflict markers that name what the user knows instead of stand-ins."""
-    with tempfile.TemporaryDirectory(dir=repository.git_dir) as folder:
-        index = {**environment, "GIT_INDEX_FILE": str(Path(folder) / "index")}
-        _git(repository, index, "read-tree", tree.oid)
+    with own_index(repository, tree.oid) as apart:
         for path in dict.fromkeys(stage.path for stage in tree.conflicts):
-            _relabel(path, renamed, index, repository)
-        oid = _git(repository, index, "write-tree").decode().strip()
+            _relabel(path, renamed, apart)
+        oid = apart.line("write-tree")
     messages = (replace(message, text=_replaced(message.text, renamed)) for message in tree.messages)
     return replace(tree, oid=oid, messages=tuple(messages))
 
 
-def _relabel(path: bytes, renamed: Mapping[str, str], index: Mapping[str, str], repository: Repository) -> None:
+def _relabel(path: bytes, renamed: Mapping[str, str], apart: Repository) -> None:
     name = os.fsdecode(path)
-    entry = _git(repository, index, "ls-files", "-s", "-z", "--", f":(literal,top){name}")
+    entry = apart.output("ls-files", "-s", "-z", "--", f":(literal,top){name}")
     if not entry:
         return
     mode, oid, _ = entry.partition(b"\t")[0].decode().split()
-    content = repository.blob(oid)
+    content = apart.blob(oid)
     if content is None:
         return
     changed = content
@@ -185,14 +181,7 @@ def _relabel(path: bytes, renamed: Mapping[str, str], index: Mapping[str, str], 
         for marker in (b"<" * 7, b">" * 7):
             changed = changed.replace(marker + b" " + old.encode(), marker + b" " + os.fsencode(new))
     if changed != content:
-        fresh = repository.output("hash-object", "-w", "--stdin", stdin=changed).decode().strip()
-        _git(repository, index, "update-index", "--cacheinfo", f"{mode},{fresh},{name}")
-
-
-def _git(repository: Repository, environment: Mapping[str, str], *arguments: str) -> bytes:
-    return subprocess.run(
-        ["git", *arguments], cwd=repository.folder, env=dict(environment), stdout=subprocess.PIPE, check=True
-    ).stdout
+        apart.output("update-index", "--cacheinfo", f"{mode},{written_blob(apart, changed)},{name}")
 
 
 def _replaced(text: str, renamed: Mapping[str, str]) -> str:

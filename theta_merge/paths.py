@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from theta_git.repository import Repository
+from theta_git.trees import empty_tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Followed:
 
 def changed_by_several(base: str, sides: Sequence[str], repository: Repository) -> list[Followed]:
     """The files that more than one side changed or renamed since the base, sorted; an empty base has no files."""
-    start = base or repository.line("hash-object", "-t", "tree", os.devnull)
+    start = base or empty_tree(repository)
     changes = [dict(_changes(start, side, repository)) for side in sides]
     several = {path for change in changes for path in change if sum(path in other for other in changes) > 1}
     return [Followed(path, _renamed(path, changes)) for path in sorted(several)]

@@ -13,6 +13,7 @@ from dataclasses import field
 from strategies.contract import MergeError
 from theta_checkpoint.failure import Failure
 from theta_checkpoint.manifest import is_manifest
+from theta_git.commits import written_blob
 from theta_git.repository import Repository
 from theta_merge.choices import Choice
 from theta_merge.choices import choice
@@ -135,7 +136,7 @@ class Resolver:
 
     def finish(self, one: Unmerged, content: bytes) -> None:
         """Make a blob the resolution of a path, in the index and in the working tree."""
-        oid = self.repository.output("hash-object", "-w", "--stdin", stdin=content).decode().strip()
+        oid = written_blob(self.repository, content)
         mode = _merged_mode(one.stages)
         self.repository.output("update-index", "--add", "--cacheinfo", f"{mode},{oid},{one.path}")
         self.repository.output("checkout-index", "-f", "-u", "--", one.path)

@@ -16,6 +16,7 @@ from theta_checkpoint.printable import counted
 from theta_cli import installation
 from theta_cli import tracking
 from theta_git import attributes
+from theta_git.commits import written_blob
 from theta_git.repository import Repository
 
 UPDATE_TYPES = ("low-rank", "sparse", "ia3", "lora")
@@ -97,7 +98,7 @@ def _check_out(repository: Repository, path: str, content: bytes) -> None:
     """Put a manifest into the index, and have git write the file that it stands for."""
     top = Repository(repository.top)
     name = os.path.relpath(os.path.abspath(path), os.path.realpath(repository.top))
-    blob = top.output("hash-object", "-w", "--stdin", stdin=content).decode().strip()
+    blob = written_blob(top, content)
     mode = top.line("ls-tree", "HEAD", "--", name).split()[0]
     top.output("update-index", "--cacheinfo", f"{mode},{blob},{name}")
     top.output("checkout-index", "--force", "--index", "--", name)

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from strategies.contract import Context
-from strategies.contract import Option
 from strategies.contract import Options
 from strategies.contract import Strategy
-from strategies.contract import no_cancelling_weights
-from strategies.contract import without_deltas
+from strategies.option import Option
 from strategies.shared_options import DELTAS
 from strategies.shared_options import POSITIVE_WEIGHTS
+from strategies.shared_options import no_cancelling_weights
+from strategies.shared_options import without_deltas
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,9 +33,9 @@ def _karcher_mean(vectors: Sequence[Tensor], options: Options, context: Context)
     weights: list[float] = [weight / total for weight in options["weights"]]
     lengths = [norm(vector) for vector in vectors]
     length = sum(weight * each for weight, each in zip(weights, lengths, strict=True))
-    directed = [i for i, each in enumerate(lengths) if each > 0]
+    directed = [i for i, each in enumerate(lengths) if each > 0 and weights[i] > 0]
     if not directed:
-        return vectors[0].clone()
+        return vectors[0] * 0.0
     units = [vectors[i].double() / lengths[i] for i in directed]
     direction = _direction(units, [weights[i] for i in directed], options, context)
     return direction.mul_(length).to(vectors[0].dtype)

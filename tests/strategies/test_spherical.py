@@ -182,6 +182,11 @@ def test_karcher_counts_zero_vectors_in_the_length_only(merge: Merge, far: Versi
     close(merge("karcher", None, ours, ours * 0), ours / 2)
 
 
+def test_karcher_of_sides_without_weight_or_length_is_zero(merge: Merge, far: Versions) -> None:
+    _, ours, _ = far
+    close(merge("karcher", None, ours, ours * 0, weights="0,1"), ours * 0)
+
+
 def test_karcher_of_opposite_sides_warns_and_takes_the_first_direction(merge: Merge, far: Versions) -> None:
     base, ours, _ = far
     with pytest.warns(MergeWarning, match="opposite"):

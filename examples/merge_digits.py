@@ -25,7 +25,7 @@ from torch import nn
 from strategies.apply import merged
 from strategies.contract import Context
 from strategies.contract import Strategy
-from strategies.contract import parse_options
+from strategies.given_options import parse_options
 from strategies.registry import built_in_strategies
 from strategies.side_data import diagonal_fisher
 from strategies.side_data import input_grams

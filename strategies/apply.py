@@ -20,8 +20,8 @@ from strategies.contract import CannotMerge
 from strategies.contract import Context
 from strategies.contract import Options
 from strategies.contract import Strategy
-from strategies.contract import check_sides
-from strategies.contract import options_of_sides
+from strategies.given_options import check_sides
+from strategies.given_options import options_of_sides
 from strategies.pieces import Flat
 from strategies.pieces import Whole
 from strategies.pieces import pieces
@@ -44,10 +44,10 @@ def merged(
 ) -> Tensor:
     """The one version of a group, of the shape of ours and the dtype of base (of ours if base is None).
 
-    ``options`` come from :func:`strategies.contract.parse_options`. The versions are compared here, unless
+    ``options`` come from :func:`strategies.given_options.parse_options`. The versions are compared here, unless
     ``context.sides`` says that the caller has done so with :func:`changed_sides` (it must, to pass slices of an
     elementwise merge, with what :func:`seen` finds), passes only those sides and narrowed the options with
-    :func:`strategies.contract.options_of_sides`. Where the strategy ignores base, ``base`` may then be a tensor on
+    :func:`strategies.given_options.options_of_sides`. Where the strategy ignores base, ``base`` may then be a tensor on
     the device ``meta``, of the right shape and dtype but without values. The result may be one of the inputs.
 
     Raises :class:`CannotMerge` naming the group, and ``MergeError`` for options that fit no group.

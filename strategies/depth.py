@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from strategies.contract import Context
-from strategies.contract import Option
 from strategies.contract import Options
+from strategies.option import Option
 
 LINES_OPTIONS = (
     Option("lines", "bool", False, "scale the merged change linearly with the depth of the block it belongs to"),

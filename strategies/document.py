@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Iterator
 
-from strategies.contract import COMMON
-from strategies.contract import Option
 from strategies.contract import Strategy
+from strategies.option import COMMON
+from strategies.option import Option
 from strategies.registry import built_in_strategies
 from strategies.task_vectors import MODIFIERS
 
@@ -24,6 +24,10 @@ take one side.
 
 Methods on changes do badly where one side changed far more than another (DisTaC, ICLR 2026): where the norms of all
 their changes differ by more than a factor of 3, the merge is done and says so.
+
+Names and options are understood as mergekit and the papers spell them: `dare_ties`, `TIES-Merging`, `linear`,
+`ramplus_tl`, `lambda`, `rescale=true`. An option of mergekit that a strategy does not need, such as `int8_mask`, is
+refused with the reason.
 """
 
 MODIFIERS_INTRODUCTION = """\
@@ -98,7 +102,8 @@ def _requirements(strategy: Strategy) -> Iterator[str]:
     fewest, most = strategy.sides
     if strategy.needs_base:
         yield "base"
-    yield f"{fewest} side{'s'[: fewest != 1]}" + ("" if fewest == most else f" to {most}" if most else " or more")
+    count = f"{fewest} side{'s'[: fewest != 1]}" + ("" if fewest == most else f" to {most}" if most else " or more")
+    yield count if strategy.symmetric else f"{count}, whose order matters"
     if strategy.side_data:
         yield {"fisher": "the diagonal Fisher of each side", "gram": "input Grams of each side"}[strategy.side_data]
     if strategy.seeded:

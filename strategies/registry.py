@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from strategies.contract import MergeError
 from strategies.contract import Strategy
+from strategies.other_tools import ALIASES
+from strategies.other_tools import plain
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -55,30 +57,14 @@ BUILT_IN = {
 }
 """Name to module; each module holds one object ``STRATEGY``."""
 
-ALIASES = {
-    "linear": "average",
-    "weighted-average": "average",
-    "model-soup": "average",
-    "ours": "take-ours",
-    "theirs": "take-theirs",
-    "base": "take-base",
-    "tsv-m": "tsv",
-    "tsvm": "tsv",
-    "isoc": "iso-c",
-    "isocts": "iso-cts",
-    "consensus-ta": "consensus",
-    "emr-merging": "emr",
-}
-"""Names under which other tools and papers know a built-in."""
-
 
 class UnknownStrategy(MergeError):
     """No strategy has this name."""
 
     def __init__(self, name: str) -> None:
         known = [*BUILT_IN, *ALIASES, *(point.name for point in _plug_ins())]
-        close = get_close_matches(_plain(name), known, n=3, cutoff=0.5)
-        hint = f"did you mean {', '.join(close)}?" if close else "see `git theta strategies`"
+        close = get_close_matches(plain(name), known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(close)}?" if close else "see `git theta strategies`"
         super().__init__(f"no strategy is called {name!r}; {hint}")
         self.name = name
 
@@ -91,15 +77,25 @@ def names() -> tuple[str, ...]:
 @cache
 def strategy(name: str) -> Strategy:
     """The strategy of this name; built-ins first, other packages' only for a name that is not built in."""
-    plain = _plain(name)
-    plain = ALIASES.get(plain, plain)
-    if plain in BUILT_IN:
-        built_in: Strategy = import_module(BUILT_IN[plain]).STRATEGY
+    wanted, *_ = _meaning(name)
+    if wanted in BUILT_IN:
+        built_in: Strategy = import_module(BUILT_IN[wanted]).STRATEGY
         return built_in
     for point in _plug_ins():
-        if _plain(point.name) == plain:
+        if plain(point.name) == wanted:
             return _loaded(point)
     raise UnknownStrategy(name)
+
+
+def implied_options(name: str) -> tuple[str, ...]:
+    """Options that go with a name, as they are typed: ``ramplus_tl`` is ramplus with ``scope=tensor``."""
+    _, *options = _meaning(name)
+    return tuple(options)
+
+
+def aliases(name: str) -> tuple[str, ...]:
+    """The other names of a built-in."""
+    return tuple(alias for alias in ALIASES if _meaning(alias)[0] == name)
 
 
 def built_in_strategies() -> tuple[Strategy, ...]:
@@ -118,8 +114,9 @@ def all_strategies() -> tuple[Strategy, ...]:
     return (*built_in_strategies(), *found)
 
 
-def _plain(name: str) -> str:
-    return name.strip().lower().replace("_", "-")
+def _meaning(name: str) -> list[str]:
+    """The name of a strategy, and options that go with it."""
+    return ALIASES.get(plain(name), plain(name)).split()
 
 
 def _plug_ins() -> tuple[EntryPoint, ...]:
@@ -127,7 +124,7 @@ def _plug_ins() -> tuple[EntryPoint, ...]:
     from importlib.metadata import entry_points
 
     found = entry_points(group=ENTRY_POINTS)
-    return tuple(sorted((p for p in found if _plain(p.name) not in BUILT_IN), key=lambda point: point.name))
+    return tuple(sorted((p for p in found if plain(p.name) not in BUILT_IN), key=lambda point: point.name))
 
 
 def _loaded(point: EntryPoint) -> Strategy:

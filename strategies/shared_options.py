@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from strategies.contract import Option
 from strategies.contract import Options
+from strategies.option import Option
 
 WEIGHTS = Option("weights", "float", 1.0, "how much each side counts, ours first", per_side=True, aliases=("weight",))
 POSITIVE_WEIGHTS = Option(
@@ -43,6 +43,24 @@ OUTLIERS = Option("gamma", "float", 0.01, "share of largest magnitudes that is d
 CHANGED = Option("epsilon", "float", 0.0, "changes up to this size do not count (mergekit: 1e-5)", "[0, inf)")
 
 
+def without_deltas(options: Options) -> bool:
+    """For :attr:`Strategy.ignores_base`: unless the changes since base are asked for."""
+    return not options["deltas"]
+
+
+def no_l1_norm(options: Options) -> bool:
+    """For :attr:`Strategy.elementwise`: unless the L1 norm of the whole tensor is to be kept."""
+    return bool(options["rescale"] != "l1")
+
+
+def no_cancelling_weights(options: Options) -> str | None:
+    """For :attr:`Strategy.check`: weights that are to be normalised must not sum to 0."""
+    weights = options["weights"]
+    if options.get("normalize", True) and abs(sum(weights)) <= 1e-9 * sum(map(abs, weights)):
+        return f"option 'weights' takes numbers that do not sum to 0, not {', '.join(f'{w:g}' for w in weights)}"
+    return None
+
+
 def probabilities_in_range(options: Options) -> str | None:
     """For :attr:`Strategy.check`: density +- epsilon must be probabilities."""
     for share, spread in zip(options["density"], options["epsilon"], strict=True):
@@ -63,8 +81,10 @@ def rescale(*choices: str) -> Option:
         "rescale",
         "choice",
         choices[0],
-        "how kept entries make up for dropped ones: unbiased (times 1/probability), l1 (same L1 norm; mergekit), none",
+        "how kept values make up for dropped ones: unbiased (times 1/probability), l1 (same L1 norm, as mergekit), "
+        "none",
         choices=choices,
+        meanings={"true": "l1", "false": "none"},
     )
 
 

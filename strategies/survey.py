@@ -20,7 +20,7 @@ from strategies.contract import Context
 from strategies.contract import Options
 from strategies.contract import Pass
 from strategies.contract import Strategy
-from strategies.contract import options_of_sides
+from strategies.given_options import options_of_sides
 
 Versions = tuple[Context, Tensor | None, Sequence[Tensor]]
 """one group: its context, base and every side, unchanged ones too"""

@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 
-from strategies.contract import FLOAT32_MAX
 from strategies.contract import Context
 from strategies.contract import Look
-from strategies.contract import Option
 from strategies.contract import Options
 from strategies.contract import Pass
 from strategies.contract import Strategy
 from strategies.depth import LINES_OPTIONS
 from strategies.depth import combined_lines
 from strategies.depth import depth_factor
+from strategies.option import FLOAT32_MAX
+from strategies.option import Option
 from strategies.shared_options import SCALE
 
 if TYPE_CHECKING:

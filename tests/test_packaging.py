@@ -9,17 +9,24 @@ from typing import Any
 
 import pytest
 
-from strategies.registry import ALIASES
 from strategies.registry import BUILT_IN
+from strategies.registry import strategy
 
 ROOT = Path(__file__).parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 GIT_MERGE = "git-merge-"
+MERGES = {script.removeprefix(GIT_MERGE) for script in PROJECT["scripts"] if script.startswith(GIT_MERGE)}
 
 
 def test_every_strategy_is_one_for_git_merge() -> None:
-    names = {script.removeprefix(GIT_MERGE) for script in PROJECT["scripts"] if script.startswith(GIT_MERGE)}
-    assert BUILT_IN.keys() | {"theta"} == names - ALIASES.keys()
+    assert BUILT_IN.keys() | {"theta"} <= MERGES
+
+
+def test_every_name_of_mergekit_is_one_for_git_merge_and_a_strategy() -> None:
+    mergekit = """arcee_fusion breadcrumbs breadcrumbs_ties dare_linear dare_ties della della_linear karcher linear
+    model_stock multislerp nearswap nuslerp passthrough ram ramplus_tl sce slerp task_arithmetic ties"""
+    assert set(mergekit.split()) <= MERGES
+    assert {strategy(name).name for name in MERGES - {"theta"}} == BUILT_IN.keys()
 
 
 def test_no_script_takes_the_name_of_a_strategy_of_gits_own() -> None:

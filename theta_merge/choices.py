@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from strategies.contract import MergeError
 from strategies.contract import Options
 from strategies.contract import Strategy
-from strategies.contract import check_sides
-from strategies.contract import parse_options
+from strategies.given_options import check_sides
+from strategies.given_options import parse_options
+from strategies.registry import implied_options
 from strategies.registry import strategy
 from theta_checkpoint.dtypes import DTYPES
 from theta_checkpoint.manifest import Tensor
@@ -47,12 +48,13 @@ class Choice:
 def choice(name: str, given: Mapping[str, object], sides: int) -> Choice:
     """The choice of a strategy by name for merges of ``sides`` versions; raises :class:`MergeError`."""
     found = strategy(name)
+    given = {**options_of(implied_options(name)), **given}
     if given.get(ROWS, "common") != "common":
         raise MergeError(f"option 'rows' takes common, not {given[ROWS]!r}")
     own = {key: value for key, value in given.items() if key not in (found.side_data, ROWS)}
     options = parse_options(found, own)
     check_sides(found, options, sides)
-    return Choice(found, options, dict(given))
+    return Choice(found, options, given)
 
 
 def options_of(words: Sequence[str]) -> dict[str, object]:

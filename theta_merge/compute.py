@@ -25,7 +25,7 @@ from strategies.apply import seen
 from strategies.contract import CannotMerge
 from strategies.contract import Context
 from strategies.contract import MergeError
-from strategies.contract import options_of_sides
+from strategies.given_options import options_of_sides
 from strategies.methods.lora import merged_factors
 from strategies.pieces import PIECE
 from strategies.pieces import Flat

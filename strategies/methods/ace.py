@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from strategies.contract import Context
-from strategies.contract import Option
 from strategies.contract import Options
+from strategies.option import Option
 from strategies.shared_options import FLATTEN
 from strategies.task_vectors import task_vector_strategy
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from strategies.contract import Context
 from strategies.contract import Options
-from strategies.contract import no_l1_norm
 from strategies.methods.breadcrumbs import inner
 from strategies.methods.breadcrumbs import look
 from strategies.shared_options import DIVISOR
@@ -17,6 +16,7 @@ from strategies.shared_options import NORMALIZE
 from strategies.shared_options import OUTLIERS
 from strategies.shared_options import WEIGHTS
 from strategies.shared_options import density
+from strategies.shared_options import no_l1_norm
 from strategies.shared_options import rescale
 from strategies.task_vectors import task_vector_strategy
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from strategies.contract import Context
-from strategies.contract import Option
 from strategies.contract import Options
 from strategies.contract import always
+from strategies.option import Option
 from strategies.task_vectors import task_vector_strategy
 
 if TYPE_CHECKING:

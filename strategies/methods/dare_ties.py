@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from strategies.contract import Context
 from strategies.contract import Options
-from strategies.contract import no_l1_norm
 from strategies.shared_options import DIVISOR
 from strategies.shared_options import ELECT
 from strategies.shared_options import NORMALIZE
 from strategies.shared_options import SEED
 from strategies.shared_options import WEIGHTS
 from strategies.shared_options import density
+from strategies.shared_options import no_l1_norm
 from strategies.shared_options import rescale
 from strategies.task_vectors import task_vector_strategy
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from strategies.contract import Context
 from strategies.contract import Options
-from strategies.contract import no_cancelling_weights
 from strategies.shared_options import NORMALIZE
 from strategies.shared_options import RANK_SPREAD
 from strategies.shared_options import SEED
 from strategies.shared_options import WEIGHTS
 from strategies.shared_options import density
+from strategies.shared_options import no_cancelling_weights
 from strategies.shared_options import probabilities_in_range
 from strategies.shared_options import rescale
 from strategies.task_vectors import task_vector_strategy

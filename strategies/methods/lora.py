@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from strategies.contract import Option
 from strategies.contract import Strategy
 from strategies.contract import always
-from strategies.contract import no_cancelling_weights
 from strategies.methods import average
+from strategies.option import Option
 from strategies.shared_options import NORMALIZE
 from strategies.shared_options import WEIGHTS
+from strategies.shared_options import no_cancelling_weights
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from strategies.contract import CannotMerge
 from strategies.contract import Context
-from strategies.contract import Option
 from strategies.contract import Options
 from strategies.contract import Strategy
-from strategies.contract import no_cancelling_weights
-from strategies.contract import without_deltas
+from strategies.option import Option
 from strategies.shared_options import DELTAS
 from strategies.shared_options import NORMALIZE
 from strategies.shared_options import WEIGHTS
+from strategies.shared_options import no_cancelling_weights
+from strategies.shared_options import without_deltas
 
 if TYPE_CHECKING:
     from torch import Tensor

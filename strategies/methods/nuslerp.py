@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from strategies.contract import Context
-from strategies.contract import Option
 from strategies.contract import Options
 from strategies.contract import Strategy
-from strategies.contract import without_deltas
+from strategies.option import Option
 from strategies.shared_options import ANGLES
 from strategies.shared_options import DELTAS
 from strategies.shared_options import WEIGHTS
+from strategies.shared_options import without_deltas
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from strategies.contract import Context
-from strategies.contract import Option
 from strategies.contract import Options
 from strategies.contract import Strategy
 from strategies.contract import always
+from strategies.option import Option
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from strategies.contract import Context
-from strategies.contract import Option
 from strategies.contract import Options
 from strategies.contract import Pass
+from strategies.option import Option
 from strategies.shared_options import CHANGED
 from strategies.shared_options import scope
 from strategies.task_vectors import changes

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from strategies.contract import CannotMerge
 from strategies.contract import Context
-from strategies.contract import Option
 from strategies.contract import Options
 from strategies.contract import Strategy
 from strategies.contract import always
-from strategies.contract import no_cancelling_weights
 from strategies.messages import side_name
+from strategies.option import Option
 from strategies.shared_options import POSITIVE_WEIGHTS
+from strategies.shared_options import no_cancelling_weights
 
 if TYPE_CHECKING:
     from torch import Tensor

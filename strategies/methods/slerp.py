@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from strategies.contract import Context
-from strategies.contract import Option
 from strategies.contract import Options
 from strategies.contract import Strategy
-from strategies.contract import without_deltas
+from strategies.option import Option
 from strategies.shared_options import DELTAS
+from strategies.shared_options import without_deltas
 
 if TYPE_CHECKING:
     from torch import Tensor

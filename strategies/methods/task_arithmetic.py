@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from strategies.contract import Context
 from strategies.contract import Options
 from strategies.contract import always
-from strategies.contract import no_cancelling_weights
 from strategies.shared_options import NORMALIZE
 from strategies.shared_options import WEIGHTS
+from strategies.shared_options import no_cancelling_weights
 from strategies.task_vectors import task_vector_strategy
 
 if TYPE_CHECKING:

@@ -10,15 +10,15 @@ from typing import Any
 
 from strategies.contract import Context
 from strategies.contract import Look
-from strategies.contract import Option
 from strategies.contract import Options
 from strategies.contract import Pass
-from strategies.contract import no_l1_norm
+from strategies.option import Option
 from strategies.shared_options import DIVISOR
 from strategies.shared_options import ELECT
 from strategies.shared_options import NORMALIZE
 from strategies.shared_options import WEIGHTS
 from strategies.shared_options import density
+from strategies.shared_options import no_l1_norm
 from strategies.shared_options import rescale
 from strategies.shared_options import scope
 from strategies.task_vectors import changes

@@ -11,7 +11,7 @@ import torch
 
 from strategies.apply import merged
 from strategies.contract import Context
-from strategies.contract import parse_options
+from strategies.given_options import parse_options
 from strategies.registry import strategy
 from strategies.survey import surveyed
 

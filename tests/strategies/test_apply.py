@@ -13,7 +13,7 @@ from strategies.contract import BadOption
 from strategies.contract import CannotMerge
 from strategies.contract import Context
 from strategies.contract import MergeError
-from strategies.contract import parse_options
+from strategies.given_options import parse_options
 from strategies.registry import strategy
 
 

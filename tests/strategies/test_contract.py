@@ -8,11 +8,11 @@ import pytest
 
 from strategies.contract import BadOption
 from strategies.contract import MergeError
-from strategies.contract import Option
 from strategies.contract import Strategy
-from strategies.contract import check_sides
-from strategies.contract import options_of_sides
-from strategies.contract import parse_options
+from strategies.given_options import check_sides
+from strategies.given_options import options_of_sides
+from strategies.given_options import parse_options
+from strategies.option import Option
 from strategies.registry import built_in_strategies
 from strategies.registry import strategy
 
@@ -23,7 +23,7 @@ every_strategy = pytest.mark.parametrize("each", ALL, ids=lambda each: each.name
 def test_everything_about_strategies_is_known_without_torch() -> None:
     code = (
         "import sys\n"
-        "from strategies.contract import parse_options\n"
+        "from strategies.given_options import parse_options\n"
         "from strategies.registry import built_in_strategies\n"
         "for s in built_in_strategies(): s.survey(parse_options(s, {})); s.elementwise(parse_options(s, {}))\n"
         "for s in built_in_strategies(): s.ignores_base(parse_options(s, {}))\n"
@@ -92,6 +92,9 @@ def test_a_value_out_of_range_names_option_range_and_strategy(each: Strategy) ->
         ("nearswap", {"t": 0}, "option 't' takes a number in (0, inf), not 0"),
         ("ties", {"svc_alpha": "some"}, "option 'svc_alpha' takes auto or a number in (0, 1], not 'some'"),
         ("ties", {"densty": 1}, "strategy 'ties' has no option 'densty'; did you mean density"),
+        ("ties", {"int8_mask": True}, "strategy 'ties' needs no option 'int8_mask': it saves memory in mergekit"),
+        ("task-arithmetic", {"density": 1}, "needs no option 'density': it is for strategies that drop a part"),
+        ("tsv", {"x": 1}, "strategy 'tsv' has no option 'x'; it has flatten, scale, svc, "),
         ("ties", {"lambda": 1, "scale": 2}, "'scale' and 'lambda' are the same option"),
     ],
 )
@@ -111,6 +114,8 @@ def test_messages(name: str, given: dict[str, Any], message: str) -> None:
         ("nuslerp", {"nuslerp-flatten": "no"}, {"flatten": False}),
         ("ties", {"Density": " 0.2 "}, {"density": 0.2}),
         ("ties", {"lines_alpha": "auto"}, {"lines_alpha": "auto"}),
+        ("dare-ties", {"rescale": "true"}, {"rescale": "l1"}),
+        ("dare-ties", {"rescale": False}, {"rescale": "none"}),
     ],
 )
 def test_what_other_tools_call_it_is_understood(name: str, given: dict[str, Any], expected: dict[str, Any]) -> None:

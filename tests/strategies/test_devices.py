@@ -15,7 +15,7 @@ from strategies.apply import merged
 from strategies.apply import same_bits
 from strategies.contract import Context
 from strategies.contract import Strategy
-from strategies.contract import parse_options
+from strategies.given_options import parse_options
 from strategies.survey import surveyed
 from tests.strategies.devices import DEVICE
 from tests.strategies.devices import OnDevice

@@ -24,8 +24,8 @@ from strategies.apply import seen
 from strategies.contract import CannotMerge
 from strategies.contract import Context
 from strategies.contract import Strategy
-from strategies.contract import options_of_sides
-from strategies.contract import parse_options
+from strategies.given_options import options_of_sides
+from strategies.given_options import parse_options
 from strategies.registry import built_in_strategies
 from strategies.survey import surveyed
 

@@ -12,8 +12,8 @@ import torch
 from strategies.apply import merged
 from strategies.contract import BadOption
 from strategies.contract import Context
-from strategies.contract import parse_options
 from strategies.draws import uniforms
+from strategies.given_options import parse_options
 from strategies.registry import strategy
 
 Array = np.ndarray[Any, np.dtype[Any]]

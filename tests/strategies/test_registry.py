@@ -61,10 +61,23 @@ def test_every_module_holds_the_strategy_of_its_name(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "meant"),
-    [("linear", "average"), ("dare_ties", "dare-ties"), ("TIES", "ties"), ("tsv_m", "tsv"), (" iso_c ", "iso-c")],
+    [
+        ("linear", "average"),
+        ("dare_ties", "dare-ties"),
+        ("TIES", "ties"),
+        ("tsv_m", "tsv"),
+        (" iso_c ", "iso-c"),
+        ("TIES-Merging", "ties"),
+    ],
 )
 def test_names_of_other_tools_are_understood(name: str, meant: str) -> None:
     assert strategy(name).name == meant
+
+
+def test_a_name_of_another_tool_may_imply_options() -> None:
+    assert strategy("ramplus_tl").name == "ramplus"
+    assert registry.implied_options("ramplus_tl") == ("scope=tensor",)
+    assert "ramplus-tl" in registry.aliases("ramplus")
 
 
 def test_an_unknown_name_suggests_near_ones() -> None:

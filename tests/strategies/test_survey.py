@@ -11,7 +11,7 @@ from torch import Tensor
 from strategies.apply import merged
 from strategies.contract import CannotMerge
 from strategies.contract import Context
-from strategies.contract import parse_options
+from strategies.given_options import parse_options
 from strategies.model_quantiles import quantile_passes
 from strategies.registry import strategy
 from strategies.survey import surveyed

@@ -9,7 +9,7 @@ import torch
 
 from strategies.apply import merged
 from strategies.contract import Context
-from strategies.contract import parse_options
+from strategies.given_options import parse_options
 from strategies.registry import strategy
 from strategies.survey import surveyed
 
@@ -365,7 +365,7 @@ def test_lines_scales_by_depth(merge: Merge, versions: Versions) -> None:
 
     from strategies.apply import merged
     from strategies.contract import Context
-    from strategies.contract import parse_options
+    from strategies.given_options import parse_options
     from strategies.registry import strategy
     from strategies.survey import surveyed
 

@@ -54,4 +54,4 @@ def test_one_strategy_is_told_with_all_that_can_be_typed(
 def test_other_names_are_known_and_told(capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
     text = told(capsys, monkeypatch, "linear")
     assert text.startswith("average: ")
-    assert "also    linear, weighted-average, model-soup" in text
+    assert "also    linear, simple-average, weighted-average, model-soup" in text

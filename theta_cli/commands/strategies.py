@@ -9,14 +9,14 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from textwrap import fill
 
-from strategies.contract import COMMON
-from strategies.contract import Option
 from strategies.contract import Strategy
 from strategies.document import help_of
 from strategies.document import needs
 from strategies.document import options_of
 from strategies.document import shown_default
-from strategies.registry import ALIASES
+from strategies.option import COMMON
+from strategies.option import Option
+from strategies.registry import aliases
 from strategies.registry import all_strategies
 from strategies.registry import strategy
 from theta_cli.json_output import add_json_option
@@ -73,12 +73,12 @@ def _family(one: Strategy) -> str:
 
 
 def _described(one: Strategy, width: int) -> Iterator[str]:
-    also = ", ".join(alias for alias, name in ALIASES.items() if name == one.name)
     yield fill(f"{one.name}: {one.summary}", width, subsequent_indent="  ")
     yield ""
     yield fill(one.formula, width, initial_indent="    ", subsequent_indent="    ")
     yield fill(f"({SYMBOLS})", width, initial_indent="    ", subsequent_indent="    ")
     yield ""
+    also = ", ".join(aliases(one.name))
     facts = {"when": one.when, "needs": needs(one), "cost": one.cost, "source": one.reference, "also": also}
     yield from (_entry(name, fact, 8, width) for name, fact in facts.items() if fact)
     own, modifiers = options_of(one)
@@ -129,6 +129,6 @@ def _as_json(one: Strategy) -> dict[str, object]:
                 "help": o.help,
                 "takes": o.domain,
             }
-            for o in (*one.options, *COMMON)
+            for o in one.all_options
         ],
     }

@@ -14,9 +14,9 @@ from typing import Literal
 
 from theta.paths import path_in_tree
 from theta_checkpoint.failure import Failure
+from theta_checkpoint.layout import Alias
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Tensor
-from theta_checkpoint.manifest import TiedTensor
 from theta_checkpoint.manifest import is_manifest
 from theta_checkpoint.manifest import parse
 from theta_git.repository import Repository
@@ -52,8 +52,8 @@ class Loaded(Mapping[str, Any]):
         if name not in self.names:
             raise KeyError(name)
         manifest = self.manifest
-        tensor: Tensor | TiedTensor = manifest.groups.get(name) or manifest.aliases[name]
-        owner, offset = (tensor.owner, tensor.offset) if isinstance(tensor, TiedTensor) else (name, 0)
+        tensor: Tensor | Alias = manifest.groups.get(name) or manifest.aliases[name]
+        owner, offset = (tensor.owner, tensor.offset) if isinstance(tensor, Alias) else (name, 0)
         self._fetch(owner)
         raw = b"".join(self.checkpoint.chunks(owner))
         return _tensor(raw[offset:], tensor, self.framework)
@@ -134,7 +134,7 @@ def _literal(name: str) -> str:
     return "".join(f"[{char}]" if char in "*?[" else char for char in name)
 
 
-def _tensor(raw: bytes, tensor: Tensor | TiedTensor, framework: Framework) -> Any:
+def _tensor(raw: bytes, tensor: Tensor | Alias, framework: Framework) -> Any:
     if framework == "numpy":
         return shaped_array(_exactly(raw, tensor), tensor.dtype, tensor.shape, tensor.strides)
     from theta.tensors import torch_tensor
@@ -142,7 +142,7 @@ def _tensor(raw: bytes, tensor: Tensor | TiedTensor, framework: Framework) -> An
     return torch_tensor(_exactly(raw, tensor), tensor.dtype, tensor.shape, tensor.strides)
 
 
-def _exactly(raw: bytes, tensor: Tensor | TiedTensor) -> bytes:
+def _exactly(raw: bytes, tensor: Tensor | Alias) -> bytes:
     """The bytes of a C-ordered tensor; for any other order, all there are."""
     from theta_checkpoint.dtypes import DTYPES
     from theta_checkpoint.layout import element_count

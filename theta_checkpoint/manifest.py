@@ -31,6 +31,8 @@ from blake3 import blake3
 
 from theta_checkpoint.dtypes import DTYPES
 from theta_checkpoint.failure import Failure
+from theta_checkpoint.layout import Alias
+from theta_checkpoint.layout import Layout
 from theta_checkpoint.layout import Value
 from theta_checkpoint.layout import byte_length
 from theta_checkpoint.layout import byte_span
@@ -97,18 +99,6 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class TiedTensor:
-    """A named view into another group (``owner``); see :class:`theta_checkpoint.layout.Alias`."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    owner: str
-    offset: int = 0
-    strides: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Recipe:
     """How to get the bytes of one digest back from objects."""
 
@@ -130,7 +120,7 @@ class Manifest:
 
     format: str
     groups: Mapping[str, Tensor]
-    aliases: Mapping[str, TiedTensor]
+    aliases: Mapping[str, Alias]
     values: Mapping[str, Value]
     skeleton: str
     """BLAKE3 of the skeleton's bytes"""
@@ -155,10 +145,10 @@ class Manifest:
         for name, tensor in sorted(self.groups.items()):
             strides = f" strides={_numbers(tensor.strides)}" if tensor.strides else ""
             yield f"group {quoted(name)} {described(tensor)}{strides} blake3:{tensor.digest}\n"
-        for name, tied in sorted(self.aliases.items()):
-            offset = f" offset={tied.offset}" if tied.offset else ""
-            strides = f" strides={_numbers(tied.strides)}" if tied.strides else ""
-            yield f"alias {quoted(name)} {described(tied)} {quoted(tied.owner)}{offset}{strides}\n"
+        for name, alias in sorted(self.aliases.items()):
+            offset = f" offset={alias.offset}" if alias.offset else ""
+            strides = f" strides={_numbers(alias.strides)}" if alias.strides else ""
+            yield f"alias {quoted(name)} {described(alias)} {quoted(alias.owner)}{offset}{strides}\n"
         yield f"skeleton blake3:{self.skeleton}\n"
 
     def __str__(self) -> str:
@@ -178,7 +168,25 @@ class Manifest:
         return str(self).encode()
 
 
-def described(tensor: Tensor | TiedTensor) -> str:
+def unstored(layout: Layout, digests: Mapping[str, str], skeleton: str) -> Manifest:
+    """The manifest of a file with this layout, without recipes and sketches.
+
+    ``digests`` has the BLAKE3 of each group's bytes by its name, ``skeleton`` is that of the skeleton's.
+    """
+    tensors = (
+        Tensor(group.name, group.dtype, group.shape, digests[group.name], group.strides) for group in layout.groups
+    )
+    return Manifest(
+        format=layout.format,
+        groups={tensor.name: tensor for tensor in tensors},
+        aliases={alias.name: alias for alias in layout.aliases},
+        values={value.name: value for value in layout.values},
+        skeleton=skeleton,
+        recipes={},
+    )
+
+
+def described(tensor: Tensor | Alias) -> str:
     """``F32[768,768]``: dtype and shape as every text of ours writes them."""
     return f"{tensor.dtype}[{_numbers(tensor.shape)}]"
 
@@ -230,9 +238,9 @@ def parse(data: bytes) -> Manifest:
         manifest = _assembled(found)
     except ValueError as error:
         raise BadManifest(1, lines[0], f"a name is not a JSON string ({error})") from error
-    for tied in manifest.aliases.values():
-        if not _lies_in(tied, manifest.groups.get(tied.owner)):
-            raise BadManifest(1, lines[0], f"{quoted(tied.name)} does not lie in {quoted(tied.owner)}")
+    for alias in manifest.aliases.values():
+        if not _lies_in(alias, manifest.groups.get(alias.owner)):
+            raise BadManifest(1, lines[0], f"{quoted(alias.name)} does not lie in {quoted(alias.owner)}")
     if manifest.root != found["root"][0]["digest"]:
         raise BadManifest(3, lines[2], "the root does not match the lines below it")
     if bytes(manifest) != data:
@@ -241,41 +249,40 @@ def parse(data: bytes) -> Manifest:
 
 
 def _assembled(found: Mapping[str, list[re.Match[str]]]) -> Manifest:
-    values = [Value(unquoted(m["name"]), m["text"]) for m in found["value"]]
-    groups = [
-        Tensor(unquoted(m["name"]), m["dtype"], _shape(m["shape"]), m["digest"], _strides(m["strides"]))
-        for m in found["group"]
-    ]
-    aliases = [
-        TiedTensor(
-            unquoted(m["name"]),
-            m["dtype"],
-            _shape(m["shape"]),
-            unquoted(m["owner"]),
-            int(m["offset"] or 0),
-            _strides(m["strides"]),
-        )
-        for m in found["alias"]
-    ]
-    recipes = [
-        Recipe(m["digest"], m["encoding"], tuple(m["oids"].split()), _bases(m["bases"]), _span(m["span"]))
-        for m in found["object"]
-    ]
     return Manifest(
         format=found["format"][0]["format"],
-        groups={tensor.name: tensor for tensor in groups},
-        aliases={tied.name: tied for tied in aliases},
-        values={value.name: value for value in values},
+        groups={group.name: group for group in map(_group, found["group"])},
+        aliases={alias.name: alias for alias in map(_alias, found["alias"])},
+        values={value.name: value for value in map(_value, found["value"])},
         skeleton=found["skeleton"][0]["digest"],
-        recipes={recipe.digest: recipe for recipe in recipes},
+        recipes={recipe.digest: recipe for recipe in map(_recipe, found["object"])},
         sketches=found["sketches"][0]["oid"] if found["sketches"] else None,
     )
 
 
-def _lies_in(tied: TiedTensor, owner: Tensor | None) -> bool:
-    if owner is None or (tied.strides and len(tied.strides) != len(tied.shape)):
+def _group(line: re.Match[str]) -> Tensor:
+    name, shape, strides = unquoted(line["name"]), _shape(line["shape"]), _strides(line["strides"])
+    return Tensor(name, line["dtype"], shape, line["digest"], strides)
+
+
+def _alias(line: re.Match[str]) -> Alias:
+    name, shape, strides = unquoted(line["name"]), _shape(line["shape"]), _strides(line["strides"])
+    return Alias(name, line["dtype"], shape, unquoted(line["owner"]), int(line["offset"] or 0), strides)
+
+
+def _value(line: re.Match[str]) -> Value:
+    return Value(unquoted(line["name"]), line["text"])
+
+
+def _recipe(line: re.Match[str]) -> Recipe:
+    oids, bases, span = tuple(line["oids"].split()), _bases(line["bases"]), _span(line["span"])
+    return Recipe(line["digest"], line["encoding"], oids, bases, span)
+
+
+def _lies_in(alias: Alias, owner: Tensor | None) -> bool:
+    if owner is None or (alias.strides and len(alias.strides) != len(alias.shape)):
         return False
-    end = tied.offset + byte_span(tied.dtype, tied.shape, tied.strides)
+    end = alias.offset + byte_span(alias.dtype, alias.shape, alias.strides)
     return end <= byte_length(owner.dtype, owner.shape)
 
 

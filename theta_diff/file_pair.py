@@ -15,8 +15,7 @@ from theta_checkpoint.layout import Group
 from theta_checkpoint.layout import Layout
 from theta_checkpoint.layout import Source
 from theta_checkpoint.manifest import Manifest
-from theta_checkpoint.manifest import Tensor
-from theta_checkpoint.manifest import TiedTensor
+from theta_checkpoint.manifest import unstored
 from theta_diff.open_file import OpenFile
 from theta_diff.sides import Side
 from theta_store.capture import GroupSource
@@ -99,14 +98,7 @@ def _hash(source: Source, group: Group) -> str:
 
 
 def _side(source: Source, layout: Layout, digests: Mapping[str, str]) -> Side:
-    manifest = Manifest(
-        format=layout.format,
-        groups={g.name: Tensor(g.name, g.dtype, g.shape, digests[g.name], g.strides) for g in layout.groups},
-        aliases={a.name: TiedTensor(a.name, a.dtype, a.shape, a.owner, a.offset, a.strides) for a in layout.aliases},
-        values={value.name: value for value in layout.values},
-        skeleton=_skeleton_hash(source, layout),
-        recipes={},
-    )
+    manifest = unstored(layout, digests, _skeleton_hash(source, layout))
     checkpoint = LooseCheckpoint(manifest, source, {group.name: group for group in layout.groups})
     return Side(manifest, lambda: checkpoint, warning=layout.warning)
 

@@ -16,16 +16,16 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from theta_checkpoint.layout import Alias
 from theta_checkpoint.layout import Value
 from theta_checkpoint.layout import element_count
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Tensor
-from theta_checkpoint.manifest import TiedTensor
 from theta_checkpoint.manifest import described
 
 BASE = -1
 """stands for the common ancestor where a side's number stands for a side"""
-State = Tensor | TiedTensor | Value | None
+State = Tensor | Alias | Value | None
 """What one version says of a name; None where it does not have it."""
 
 
@@ -115,23 +115,23 @@ def _conflict(base: State, changes: Sequence[State]) -> str:
     return "changed-deleted" if None in changes else "both-changed"
 
 
-def _tensors(version: Manifest | None) -> Mapping[str, Tensor | TiedTensor]:
+def _tensors(version: Manifest | None) -> Mapping[str, Tensor | Alias]:
     return {**version.groups, **version.aliases} if version else {}
 
 
 def _untied(
-    states: Sequence[Tensor | TiedTensor | None], versions: Sequence[Manifest | None]
-) -> list[Tensor | TiedTensor | None]:
+    states: Sequence[Tensor | Alias | None], versions: Sequence[Manifest | None]
+) -> list[Tensor | Alias | None]:
     """The states of one name; where some version has it as a tensor of its own, ties are read as tensors too."""
     if not any(isinstance(state, Tensor) for state in states):
         return list(states)
     return [
-        own_tensor(state, version) if isinstance(state, TiedTensor) and version else state
+        own_tensor(state, version) if isinstance(state, Alias) and version else state
         for state, version in zip(states, versions, strict=True)
     ]
 
 
-def own_tensor(tied: TiedTensor, manifest: Manifest) -> Tensor | TiedTensor:
+def own_tensor(tied: Alias, manifest: Manifest) -> Tensor | Alias:
     """A tie to the whole of its owner as the tensor it would be on its own; any other tie as it is."""
     owner = manifest.groups.get(tied.owner)
     whole = owner and (owner.dtype, element_count(owner.shape)) == (tied.dtype, element_count(tied.shape))
@@ -144,7 +144,7 @@ def _state_json(state: State) -> object:
     match state:
         case Tensor():
             return {"dtype": state.dtype, "shape": list(state.shape), "digest": state.digest}
-        case TiedTensor():
+        case Alias():
             return {"dtype": state.dtype, "shape": list(state.shape), "tied_to": state.owner}
         case Value():
             return state.text
@@ -159,7 +159,7 @@ def described_state(state: State) -> str:
     match state:
         case Tensor():
             return described(state)
-        case TiedTensor():
+        case Alias():
             return f"{described(state)} tied to {state.owner}"
         case Value():
             return re.sub(r"(blake3:[0-9a-f]{8})[0-9a-f]+", r"\1…", state.text)

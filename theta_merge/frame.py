@@ -6,6 +6,7 @@ lays out.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -21,11 +22,12 @@ from theta_checkpoint.formats import layout_of
 from theta_checkpoint.formats import pytorch_legacy
 from theta_checkpoint.formats import pytorch_zip
 from theta_checkpoint.formats import safetensors
+from theta_checkpoint.layout import Alias
 from theta_checkpoint.layout import DamagedCheckpoint
 from theta_checkpoint.layout import Value
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Tensor
-from theta_checkpoint.manifest import TiedTensor
+from theta_checkpoint.manifest import unstored
 from theta_checkpoint.merged_pickle import ABSENT
 from theta_checkpoint.merged_pickle import merged
 from theta_checkpoint.new_structure import CannotWrite
@@ -34,7 +36,7 @@ from theta_checkpoint.skeleton import Blanked
 from theta_checkpoint.skeleton import Segment
 from theta_merge.merged_values import MergedValues
 
-State = Tensor | TiedTensor | None
+State = Tensor | Alias | None
 Skeletons = Callable[[Manifest], bytes]
 """the skeleton's bytes of a version; may raise :class:`Failure`"""
 PYTORCH = (pytorch_zip.NAME, pytorch_legacy.NAME)
@@ -110,7 +112,7 @@ def new_frame(
     Raises :class:`CannotWrite` where no file can be exactly that.
     """
     groups = [state for _, state in sorted(states.items()) if isinstance(state, Tensor)]
-    ties = [state for _, state in sorted(states.items()) if isinstance(state, TiedTensor)]
+    ties = [state for _, state in sorted(states.items()) if isinstance(state, Alias)]
     _check_owners(ties, groups, sides)
     if sides[preferred].format in PYTORCH:
         pickles = [_pickle(side, skeletons) for side in (base, *sides)]
@@ -149,30 +151,21 @@ def _pickle(side: Manifest | None, skeletons: Skeletons | None) -> object:
         raise CannotWrite(str(error)) from error
 
 
-def _checked_manifest(segments: list[Segment], groups: Sequence[Tensor], ties: Sequence[TiedTensor]) -> Manifest:
+def _checked_manifest(segments: list[Segment], groups: Sequence[Tensor], ties: Sequence[Alias]) -> Manifest:
     """What clean will make of the new file, but for the digests of its groups.
 
     Raises :class:`CannotWrite` where that is not what was to be written.
     """
-    found = layout_of(Blanked(segments))
-    digests = {group.name: group.digest for group in groups}
-    tensors = [Tensor(g.name, g.dtype, g.shape, digests.get(g.name, ""), g.strides) for g in found.groups]
-    tied = [TiedTensor(a.name, a.dtype, a.shape, a.owner, a.offset, a.strides) for a in found.aliases]
-    states: set[Tensor | TiedTensor] = {*tensors, *tied}
-    wanted: set[Tensor | TiedTensor] = {*groups, *ties}
+    digests = defaultdict(str, {group.name: group.digest for group in groups})
+    manifest = unstored(layout_of(Blanked(segments)), digests, blake3(skeleton.encoded(segments)).hexdigest())
+    states: set[Tensor | Alias] = {*manifest.groups.values(), *manifest.aliases.values()}
+    wanted: set[Tensor | Alias] = {*groups, *ties}
     if odd := states ^ wanted:
         raise CannotWrite(f"{min(state.name for state in odd)}: it would not be the same tensor in a new file")
-    return Manifest(
-        format=found.format,
-        groups={tensor.name: tensor for tensor in tensors},
-        aliases={tie.name: tie for tie in tied},
-        values={value.name: value for value in found.values},
-        skeleton=blake3(skeleton.encoded(segments)).hexdigest(),
-        recipes={},
-    )
+    return manifest
 
 
-def _check_owners(ties: Sequence[TiedTensor], groups: Sequence[Tensor], sides: Sequence[Manifest]) -> None:
+def _check_owners(ties: Sequence[Alias], groups: Sequence[Tensor], sides: Sequence[Manifest]) -> None:
     """A tie keeps its meaning only while its owner is the tensor it was."""
     merged = structure(groups)
     for tie in ties:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from dataclasses import field
 from functools import cached_property
 
+from theta_checkpoint.layout import Alias
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Tensor
-from theta_checkpoint.manifest import TiedTensor
 from theta_checkpoint.new_structure import CannotWrite
 from theta_merge.adapters import factor_obstacle
 from theta_merge.adapters import is_factor
@@ -71,7 +71,7 @@ class Versions:
         alone = [] if len(self.sides) > 1 else [decision for decision in self.decisions if decision.changed]
         return [*alone, *self.conflicts]
 
-    def state(self, version: int, name: str) -> Tensor | TiedTensor | None:
+    def state(self, version: int, name: str) -> Tensor | Alias | None:
         """What a version says of a name, ties as ties."""
         manifest = self[version]
         return (manifest.groups.get(name) or manifest.aliases.get(name)) if manifest else None
@@ -82,7 +82,7 @@ class Taken:
     """A name that is as one version has it."""
 
     version: int
-    state: Tensor | TiedTensor | None
+    state: Tensor | Alias | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,7 @@ from theta_checkpoint.layout import Layout
 from theta_checkpoint.layout import Source
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Recipe
-from theta_checkpoint.manifest import Tensor
-from theta_checkpoint.manifest import TiedTensor
+from theta_checkpoint.manifest import unstored
 from theta_store import bundle
 from theta_store import sketches
 from theta_store.bases import Base
@@ -86,16 +85,8 @@ def identified(source: Source) -> Identified:
     others = wanted - known.keys()
     crcs = known | dict(zip(others, mapped(lambda pair: _crc(source, *pair), others, _span), strict=True))
     bones = skeleton.encoded(list(_segments(source, layout, crcs)))
-    tensors = (Tensor(g.name, g.dtype, g.shape, d, g.strides) for g, (d, _) in zip(layout.groups, prints, strict=True))
-    manifest = Manifest(
-        format=layout.format,
-        groups={tensor.name: tensor for tensor in tensors},
-        aliases={a.name: TiedTensor(a.name, a.dtype, a.shape, a.owner, a.offset, a.strides) for a in layout.aliases},
-        values={value.name: value for value in layout.values},
-        skeleton=blake3(bones).hexdigest(),
-        recipes={},
-    )
-    return Identified(layout, manifest, bones)
+    digests = {group.name: digest for group, (digest, _) in zip(layout.groups, prints, strict=True)}
+    return Identified(layout, unstored(layout, digests, blake3(bones).hexdigest()), bones)
 
 
 def captured(source: Source, found: Identified, store: Store, earlier: Manifest | None = None) -> Manifest:

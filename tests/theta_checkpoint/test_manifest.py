@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from blake3 import blake3
 
+from theta_checkpoint.layout import Alias
 from theta_checkpoint.layout import Value
 from theta_checkpoint.manifest import BadManifest
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Recipe
 from theta_checkpoint.manifest import Tensor
-from theta_checkpoint.manifest import TiedTensor
 from theta_checkpoint.manifest import is_manifest
 from theta_checkpoint.manifest import object_ids
 from theta_checkpoint.manifest import parse
@@ -29,7 +29,7 @@ def manifest(**changes: object) -> Manifest:
             "weight": Tensor("weight", "F32", (3, 4), ONE, (1, 3)),
             "scalar": Tensor("scalar", "BF16", (), TWO),
         },
-        "aliases": {"tied": TiedTensor("tied", "F32", (3,), "weight", 12, (4,))},
+        "aliases": {"tied": Alias("tied", "F32", (3,), "weight", 12, (4,))},
         "values": {"epoch": Value("epoch", "3")},
         "skeleton": THREE,
         "recipes": {
@@ -145,7 +145,7 @@ def test_anything_else_is_refused(old: str, new: str) -> None:
     ],
 )
 def test_a_tied_tensor_lies_in_its_owner(changes: dict[str, Any]) -> None:
-    tied = TiedTensor("tied", "F32", (3,), "weight", 12, (4,))
+    tied = Alias("tied", "F32", (3,), "weight", 12, (4,))
     with pytest.raises(BadManifest, match="tied does not lie in"):
         parse(bytes(manifest(aliases={"tied": replace(tied, **changes)})))
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from theta_checkpoint.layout import Alias
 from theta_checkpoint.layout import Value
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Tensor
-from theta_checkpoint.manifest import TiedTensor
 from theta_diff.compare import Comparison
 from theta_diff.compare import ValueChange
 from theta_diff.compare import compared
@@ -18,7 +18,7 @@ def manifest(*tensors: Tensor, values: dict[str, str] | None = None, ties: dict[
     return Manifest(
         format="safetensors",
         groups=groups,
-        aliases={a: TiedTensor(a, groups[o].dtype, groups[o].shape, o) for a, o in (ties or {}).items()},
+        aliases={a: Alias(a, groups[o].dtype, groups[o].shape, o) for a, o in (ties or {}).items()},
         values={name: Value(name, text) for name, text in (values or {}).items()},
         skeleton="5" * 64,
         recipes={},

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from blake3 import blake3
 
+from theta_checkpoint.layout import Alias
 from theta_checkpoint.layout import Value
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Tensor
-from theta_checkpoint.manifest import TiedTensor
 from theta_merge.outcome import Versions
 
 
@@ -32,7 +32,7 @@ def manifest(
     return Manifest(
         format="safetensors",
         groups=found,
-        aliases={name: TiedTensor(name, "F32", (2, 3), owner) for name, owner in (ties or {}).items()},
+        aliases={name: Alias(name, "F32", (2, 3), owner) for name, owner in (ties or {}).items()},
         values={name: Value(name, str(value)) for name, value in (values or {}).items()},
         skeleton=digest(skeleton),
         recipes={},

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from theta_checkpoint.layout import Alias
 from theta_checkpoint.layout import Value
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Tensor
-from theta_checkpoint.manifest import TiedTensor
 from theta_diff.change import Change
 from theta_diff.compare import compared
 from theta_diff.renderers import json_report
@@ -61,7 +61,7 @@ def manifest(digests: dict[str, str], ties: dict[str, str], values: dict[str, st
     return Manifest(
         format=format,
         groups={name: Tensor(name, "F32", (2, 3), digest * 64) for name, digest in digests.items()},
-        aliases={name: TiedTensor(name, "F32", (2, 3), owner) for name, owner in ties.items()},
+        aliases={name: Alias(name, "F32", (2, 3), owner) for name, owner in ties.items()},
         values={name: Value(name, text) for name, text in values.items()},
         skeleton="5" * 64,
         recipes={},

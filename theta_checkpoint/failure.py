@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from theta_checkpoint.printable import printable
+
 
 class Failure(Exception):
     """Something the user can act on: the text names the path, the group and the next command.
@@ -18,8 +20,4 @@ def explained(error: Exception) -> str:
     text = str(error)
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         text = f"{os.fsdecode(error.filename)}: {error.strerror[0].lower()}{error.strerror[1:]}"
-    return "".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in text)
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape", "backslashreplace").decode()
+    return "\n".join(map(printable, text.split("\n")))

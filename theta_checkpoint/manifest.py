@@ -219,21 +219,8 @@ def parse(data: bytes) -> Manifest:
 
     Raises :class:`BadManifest` for anything :class:`Manifest` would not have written itself.
     """
-    found: dict[str, list[re.Match[str]]] = {kind: [] for kind in _LINES}
     lines = data.decode("utf-8", "replace").split("\n")
-    if lines[0] != VERSION:
-        raise NewerManifest(1, lines[0], "written by a newer theta; to read it, install that")
-    if lines[-1]:
-        raise BadManifest(len(lines), lines[-1], "the last line is cut off")
-    for number, line in enumerate(lines[1:-1], start=2):
-        pattern = _LINES.get(line.partition(" ")[0])
-        match = pattern and pattern.fullmatch(line)
-        if not match:
-            raise BadManifest(number, line, "not a line of a manifest")
-        found[line.partition(" ")[0]].append(match)
-    for kind in ("format", "root", "skeleton"):
-        if len(found[kind]) != 1:
-            raise BadManifest(1, lines[0], f"{len(found[kind])} lines of kind {kind!r}, not one")
+    found = _matched(lines)
     try:
         manifest = _assembled(found)
     except ValueError as error:
@@ -246,6 +233,25 @@ def parse(data: bytes) -> Manifest:
     if bytes(manifest) != data:
         raise BadManifest(1, lines[0], "lines are doubled or out of order")
     return manifest
+
+
+def _matched(lines: list[str]) -> dict[str, list[re.Match[str]]]:
+    """The lines by their kind, each as that kind's pattern matches it."""
+    if lines[0] != VERSION:
+        raise NewerManifest(1, lines[0], "written by a newer theta; to read it, install that")
+    if lines[-1]:
+        raise BadManifest(len(lines), lines[-1], "the last line is cut off")
+    found: dict[str, list[re.Match[str]]] = {kind: [] for kind in _LINES}
+    for number, line in enumerate(lines[1:-1], start=2):
+        kind = line.partition(" ")[0]
+        match = _LINES[kind].fullmatch(line) if kind in _LINES else None
+        if not match:
+            raise BadManifest(number, line, "not a line of a manifest")
+        found[kind].append(match)
+    for kind in ("format", "root", "skeleton"):
+        if len(found[kind]) != 1:
+            raise BadManifest(1, lines[0], f"{len(found[kind])} lines of kind {kind!r}, not one")
+    return found
 
 
 def _assembled(found: Mapping[str, list[re.Match[str]]]) -> Manifest:

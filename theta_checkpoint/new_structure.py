@@ -14,7 +14,7 @@ from theta_checkpoint.inert_pickle import DICT
 from theta_checkpoint.inert_pickle import Global
 from theta_checkpoint.inert_pickle import Inert
 from theta_checkpoint.inert_pickle import Persistent
-from theta_checkpoint.pickled_tensors import joined
+from theta_checkpoint.pickled_dicts import joined
 
 Tree = dict[str, object]
 """nested dicts by key; leaves are whatever was put in"""

@@ -18,9 +18,9 @@ from theta_checkpoint.layout import contiguous_strides
 from theta_checkpoint.new_structure import Blank
 from theta_checkpoint.new_structure import BlankView
 from theta_checkpoint.new_structure import CannotWrite
-from theta_checkpoint.pickled_tensors import TORCH_DTYPES
-from theta_checkpoint.pickled_tensors import TORCH_STORAGES
 from theta_checkpoint.pickled_tensors import PickledTensor
+from theta_checkpoint.torch_types import TORCH_DTYPES
+from theta_checkpoint.torch_types import TORCH_STORAGES
 
 _STORAGE_OF = {dtype: storage for storage, dtype in TORCH_STORAGES.items()}
 _TORCH_NAME_OF = {dtype: name for name, dtype in TORCH_DTYPES.items()}

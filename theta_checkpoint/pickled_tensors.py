@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import field
 
-from theta_checkpoint.dtypes import DTYPES
 from theta_checkpoint.inert_pickle import DICT
 from theta_checkpoint.inert_pickle import Global
 from theta_checkpoint.inert_pickle import Inert
@@ -17,6 +16,13 @@ from theta_checkpoint.inert_pickle import Persistent
 from theta_checkpoint.layout import MAX_NUMBER
 from theta_checkpoint.layout import DamagedCheckpoint
 from theta_checkpoint.layout import Value
+from theta_checkpoint.pickled_dicts import DICTS
+from theta_checkpoint.pickled_dicts import joined
+from theta_checkpoint.pickled_dicts import key_name
+from theta_checkpoint.pickled_dicts import last_pairs
+from theta_checkpoint.pickled_dicts import pairs_of
+from theta_checkpoint.torch_types import dtype_of
+from theta_checkpoint.torch_types import itemsize_of
 from theta_checkpoint.value_text import MAX_DEPTH
 from theta_checkpoint.value_text import Budget
 from theta_checkpoint.value_text import is_scalar
@@ -26,59 +32,6 @@ from theta_checkpoint.value_text import value_text
 MANY = 100
 """a dict of more scalars than this is one value"""
 
-TORCH_DTYPES = {
-    "float64": "F64",
-    "float32": "F32",
-    "float16": "F16",
-    "bfloat16": "BF16",
-    "float8_e4m3fn": "F8_E4M3",
-    "float8_e5m2": "F8_E5M2",
-    "float8_e4m3fnuz": "F8_E4M3FNUZ",
-    "float8_e5m2fnuz": "F8_E5M2FNUZ",
-    "float8_e8m0fnu": "F8_E8M0",
-    "int64": "I64",
-    "int32": "I32",
-    "int16": "I16",
-    "int8": "I8",
-    "uint64": "U64",
-    "uint32": "U32",
-    "uint16": "U16",
-    "uint8": "U8",
-    "bool": "BOOL",
-    "complex64": "C64",
-    "complex128": "C128",
-}
-"""dtypes of torch"""
-
-TORCH_STORAGES = {
-    "DoubleStorage": "F64",
-    "FloatStorage": "F32",
-    "HalfStorage": "F16",
-    "BFloat16Storage": "BF16",
-    "LongStorage": "I64",
-    "IntStorage": "I32",
-    "ShortStorage": "I16",
-    "CharStorage": "I8",
-    "ByteStorage": "U8",
-    "BoolStorage": "BOOL",
-    "ComplexFloatStorage": "C64",
-    "ComplexDoubleStorage": "C128",
-}
-"""storage classes of torch, one for each dtype that has one"""
-
-_OTHER_STORAGES = {
-    "QInt8Storage": "I8",
-    "QUInt8Storage": "U8",
-    "QInt32Storage": "I32",
-    "UntypedStorage": "U8",
-}
-DICTS = {
-    DICT,
-    Global("__builtin__", "dict"),
-    Global("collections", "OrderedDict"),
-    Global("collections", "defaultdict"),
-    Global("collections", "Counter"),
-}
 _TRANSPARENT = {
     "_rebuild_parameter",
     "_rebuild_parameter_with_state",
@@ -142,11 +95,6 @@ def is_made_by_torch(node: Inert) -> bool:
     """Whether the call makes a tensor, of whatever kind, or wraps one."""
     name = node.function.name if isinstance(node.function, Global) else ""
     return name in _TRANSPARENT or name.startswith("_rebuild")
-
-
-def dtype_of(torch_type: str) -> str | None:
-    """The key of DTYPES for a dtype or storage class of torch; None for one that DTYPES does not list."""
-    return TORCH_DTYPES.get(torch_type) or TORCH_STORAGES.get(torch_type) or _OTHER_STORAGES.get(torch_type)
 
 
 def storage_id(persistent: object) -> StorageId | None:
@@ -263,7 +211,7 @@ class _Walk:
         args = () if node.function in _RECONSTRUCTORS else node.args
         found = self._several(args, name, depth)
         found += self._several(tuple(node.items or ()), name, depth)
-        found += self._named(_last_pairs(node.pairs or []), name, depth)
+        found += self._named(last_pairs(node.pairs or []), name, depth)
         found += self._state(node.state, name, depth)
         if node.state is None and not any(isinstance(entry, PickledTensor) for entry in found):
             return [self._value(node, name)]
@@ -294,16 +242,11 @@ def _checked_tensor(
 ) -> PickledTensor:
     if len(shape) != len(strides) or not _is_size(offset):
         raise DamagedCheckpoint(f"tensor {name[:200]!r} has an impossible place")
-    return PickledTensor(name, storage, kind, shape, strides, _start(storage) + offset * _itemsize(kind), node)
+    return PickledTensor(name, storage, kind, shape, strides, _start(storage) + offset * itemsize_of(kind), node)
 
 
 def _start(storage: StorageId) -> int:
-    return storage.offset * _itemsize(storage.type)
-
-
-def _itemsize(kind: str) -> int:
-    dtype = dtype_of(kind)
-    return DTYPES[dtype].itemsize if dtype else 1
+    return storage.offset * itemsize_of(storage.type)
 
 
 def _is_size(number: object) -> bool:
@@ -319,47 +262,9 @@ def _numbers(node: object) -> tuple[int, ...]:
     raise DamagedCheckpoint("a tensor's shape or strides are no such thing")
 
 
-def pairs_of(node: Inert) -> list[tuple[object, object]]:
-    """The entries of a dict: Python 2 gives those of an OrderedDict as a list of pairs, Counter as a dict."""
-    pairs = list(node.pairs or ())
-    for arg in node.args[:1]:
-        if isinstance(arg, list):
-            pairs = [(pair[0], pair[1]) for pair in arg if isinstance(pair, list | tuple) and len(pair) == 2] + pairs
-        elif isinstance(arg, Inert) and arg.function == DICT:
-            pairs = (arg.pairs or []) + pairs
-    return _last_pairs(pairs)
-
-
-def _last_pairs(pairs: list[tuple[object, object]]) -> list[tuple[object, object]]:
-    """The pairs without those whose key is set again; the first place is kept, as a dict does."""
-    last: dict[object, tuple[object, object]] = {}
-    for position, (key, value) in enumerate(pairs):
-        last[identity(key) if is_scalar(key) else position] = (key, value)
-    return list(last.values())
-
-
-def key_name(key: object, budget: Budget | None = None) -> str:
-    """A key as part of a name; raises :class:`DamagedCheckpoint` when the budget is spent."""
-    if isinstance(key, str | bytes):
-        if budget:
-            budget.spend(len(key))
-        return key_text(key)
-    return value_text(key, budget)
-
-
-def identity(key: object) -> tuple[str, str]:
-    """What tells a scalar key from others; numbers by their text, as their hashes can be made to collide."""
-    return type(key).__name__, key if isinstance(key, str) else repr(key)
-
-
 def _is_noise(key: object, node: object) -> bool:
     if isinstance(node, Inert):
         return not (node.pairs or node.items or node.args or node.state)
     if node is None:
         return isinstance(key, str) and key.startswith("_")
     return isinstance(node, list | tuple) and not node
-
-
-def joined(name: str, key: object) -> str:
-    """The name of an entry of what has a name."""
-    return f"{name}/{key}" if name else str(key)

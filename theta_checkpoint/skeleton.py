@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from itertools import groupby
+from typing import Any
 
 from theta_checkpoint.failure import Failure
 from theta_checkpoint.layout import Checksum
@@ -108,17 +109,9 @@ def encoded(segments: list[Segment]) -> bytes:
 def decoded(data: bytes) -> list[Segment]:
     """The segments that :func:`encoded` wrote; raises :class:`BadSkeleton`."""
     head, _, literals = data.partition(b"\n")
-    if len(head) > MAX_FACTS:
-        raise BadSkeleton(f"damaged skeleton: {len(head):,} bytes of segments")
-    try:
-        facts = json.loads(head)
-    except (ValueError, RecursionError) as error:
-        raise BadSkeleton(f"damaged skeleton: {error}") from error
-    if not isinstance(facts, list):
-        raise BadSkeleton("damaged skeleton: no list of segments")
     segments: list[Segment] = []
     taken = 0
-    for number, fact in enumerate(facts):
+    for number, fact in enumerate(_facts(head)):
         match fact:
             case ["literal", length] if _are_sizes(length):
                 segments.append(Literal(literals[taken : taken + length]))
@@ -130,10 +123,23 @@ def decoded(data: bytes) -> list[Segment]:
             case ["serialization-id", position, list(ranges)] if _are_sizes(position) and all(map(_is_range, ranges)):
                 segments.append(Checksum("serialization-id", position, tuple((start, end) for start, end in ranges)))
             case _:
-                raise BadSkeleton(f"damaged skeleton: segment {number} is none")
+                raise BadSkeleton(f"damaged skeleton: segment {number} is not a segment")
     if taken != len(literals):
         raise BadSkeleton(f"damaged skeleton: {len(literals)} literal bytes, {taken} listed")
     return segments
+
+
+def _facts(head: bytes) -> list[Any]:
+    """The list of segments, still as JSON has them."""
+    if len(head) > MAX_FACTS:
+        raise BadSkeleton(f"damaged skeleton: {len(head):,} bytes of segments")
+    try:
+        facts = json.loads(head)
+    except (ValueError, RecursionError) as error:
+        raise BadSkeleton(f"damaged skeleton: {error}") from error
+    if not isinstance(facts, list):
+        raise BadSkeleton("damaged skeleton: no list of segments")
+    return facts
 
 
 def _is_range(pair: object) -> bool:

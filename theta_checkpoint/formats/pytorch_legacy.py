@@ -14,12 +14,12 @@ from theta_checkpoint.layout import DamagedCheckpoint
 from theta_checkpoint.layout import Layout
 from theta_checkpoint.layout import Source
 from theta_checkpoint.pickled_tensors import PickledTensor
-from theta_checkpoint.pickled_tensors import dtype_of
 from theta_checkpoint.pickled_tensors import entries
 from theta_checkpoint.pickled_tensors import storage_key
 from theta_checkpoint.placed_tensors import Pickled
 from theta_checkpoint.placed_tensors import placed
 from theta_checkpoint.storages import Storage
+from theta_checkpoint.torch_types import dtype_of
 
 NAME = "pytorch-legacy"
 TITLE = "a legacy PyTorch file"

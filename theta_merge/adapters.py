@@ -82,7 +82,7 @@ def scale(config: bytes | None, side: int, name: str, rank: int) -> float:
     try:
         facts = json.loads(config or b"")
         alphas = facts.get("alpha_pattern") or {}
-        module = name.rpartition(".lora_")[0]
+        module = name.rpartition(".lora_")[0].removeprefix("base_model.model.")
         matching = (value for key, value in alphas.items() if re.fullmatch(rf"(.*\.)?({key})", module))
         alpha = float(next(matching, facts["lora_alpha"]))
         return alpha / (math.sqrt(rank) if facts.get("use_rslora") else rank)

@@ -81,7 +81,17 @@ class Replaced:
     raw: bytes
 
 
-Update = LowRank | Scaled | Added | Replaced
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Take other values in some rows, rounded to the dtype."""
+
+    places: NDArray[Any]
+    """of the rows, no two the same, as int64"""
+    values: NDArray[Any]
+    """(number of places, elements of a row), float64"""
+
+
+Update = LowRank | Scaled | Added | Replaced | Rows
 
 
 def updated(manifest: Manifest, updates: Mapping[str, Update], store: Store) -> Manifest:
@@ -117,7 +127,7 @@ def _check(manifest: Manifest, name: str, update: Update) -> None:
         raise BadUpdate(f"group {name}: the update does not fit {described(tensor)}")
 
 
-def fits(tensor: Tensor, update: LowRank | Scaled | Added) -> bool:
+def fits(tensor: Tensor, update: LowRank | Scaled | Added | Rows) -> bool:
     """Whether an update can be one of this group."""
     rows, columns = _matrix(tensor)
     if tensor.dtype not in FLOATS or tensor.strides:
@@ -131,7 +141,16 @@ def fits(tensor: Tensor, update: LowRank | Scaled | Added) -> bool:
         case Scaled(vector):
             return vector.rows in (1, rows) and vector.columns in (1, columns)
         case Added(places, values):
-            return places.shape == values.shape and bool(((places >= 0) & (places < rows * columns)).all())
+            return places.shape == values.shape and _are_some_of(places, rows * columns)
+        case Rows(places, values):
+            return values.shape == (places.size, columns) and _are_some_of(places, rows)
+
+
+def _are_some_of(places: NDArray[Any], count: int) -> bool:
+    """Whether these are places among so many, none of them twice."""
+    import numpy
+
+    return bool(((places >= 0) & (places < count)).all()) and len(numpy.unique(places)) == places.size
 
 
 def _matrix(tensor: Tensor) -> tuple[int, int]:
@@ -189,6 +208,8 @@ def _chunks(tensor: Tensor, update: Update, base: Iterator[bytes]) -> Iterator[b
     for chunk in base:
         if isinstance(update, Replaced):
             yield update.raw[start : start + len(chunk)]
+        elif isinstance(update, Rows):
+            yield _with_rows(chunk, tensor, update, start)
         else:
             yield _with_added(chunk, tensor.dtype, update, start // DTYPES[tensor.dtype].itemsize)
         start += len(chunk)
@@ -205,6 +226,19 @@ def _with_added(chunk: bytes, dtype: str, update: Added, first: int) -> bytes:
     sums = widened(bits[places].tobytes(), dtype) + update.values[inside]
     bits[places] = numpy.frombuffer(rounded(sums, dtype), bits.dtype)
     return bits.tobytes()
+
+
+def _with_rows(chunk: bytes, tensor: Tensor, update: Rows, start: int) -> bytes:
+    """A chunk of whole rows that begins at byte ``start`` of its group."""
+    import numpy
+
+    length = _matrix(tensor)[1] * DTYPES[tensor.dtype].itemsize
+    rows = numpy.frombuffer(chunk, numpy.uint8).reshape(-1, length).copy()
+    places = update.places - start // length
+    inside = (places >= 0) & (places < len(rows))
+    new = numpy.frombuffer(rounded(update.values[inside], tensor.dtype), numpy.uint8)
+    rows[places[inside]] = new.reshape(-1, length)
+    return rows.tobytes()
 
 
 def _rows(manifest: Manifest, new: Mapping[str, Sketch], store: Store) -> dict[str, bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy
@@ -15,12 +16,13 @@ from safetensors.numpy import save_file
 from tests.conftest import Git
 from theta_cli import update_files
 from theta_cli.commands import add
-from theta_cli.commands.add import CannotUpdate
 from theta_cli.main import run
+from theta_cli.updating import CannotUpdate
 from theta_store.objects import MissingObject
 from theta_store.updates import BadUpdate
 
 Array = NDArray[numpy.float32]
+Commit = Callable[[dict[str, Array]], dict[str, Array]]
 RANDOM = numpy.random.default_rng(0)
 
 
@@ -29,13 +31,22 @@ def normal(*shape: int) -> Array:
 
 
 @pytest.fixture
-def model(repo: Path, git: Git) -> dict[str, Array]:
+def commit(repo: Path, git: Git) -> Commit:
+    """``commit(groups)`` commits a checkpoint of these groups."""
+
+    def run(groups: dict[str, Array]) -> dict[str, Array]:
+        save_file(groups, repo / "model.safetensors")
+        git("add", ".")
+        git("commit", "--quiet", "--message=model")
+        return groups
+
+    return run
+
+
+@pytest.fixture
+def model(commit: Commit) -> dict[str, Array]:
     """A committed checkpoint."""
-    groups = {"layer.weight": normal(120, 90), "conv.weight": normal(16, 8, 3, 3), "layer.bias": normal(120)}
-    save_file(groups, repo / "model.safetensors")
-    git("add", ".")
-    git("commit", "--quiet", "--message=model")
-    return groups
+    return commit({"layer.weight": normal(120, 90), "conv.weight": normal(16, 8, 3, 3), "layer.bias": normal(120)})
 
 
 def update(kind: str, data: Path | str) -> dict[str, Array]:
@@ -76,6 +87,14 @@ def test_sparse(model: dict[str, Array]) -> None:
     save_file({"layer.weight/data": normal(3), "layer.weight/indices": indices}, "update")
     groups = update("sparse", "update")
     assert numpy.flatnonzero(groups["layer.weight"] != model["layer.weight"]).tolist() == indices.tolist()
+
+
+@pytest.mark.parametrize("places", [[3, 3], [-1, 2], [0, 10_800], [0.0, 1.0]])
+def test_places_that_are_none_or_the_same_are_refused(git: Git, model: dict[str, Array], places: list[float]) -> None:
+    save_file({"layer.weight/data": normal(2), "layer.weight/indices": numpy.array(places)}, "update")
+    with pytest.raises(BadUpdate, match=r"layer\.weight"):
+        update("sparse", "update")
+    assert git("status", "--porcelain", "--untracked-files=no") == ""
 
 
 @pytest.mark.parametrize("shape", [(120, 1), (1, 90), (90,)])
@@ -125,33 +144,110 @@ def test_a_lora_adapter_with_biases(repo: Path, model: dict[str, Array]) -> None
     assert numpy.array_equal(update("lora", "adapter")["layer.bias"], bias)
 
 
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        ({"peft_type": "IA3"}, "not of a plain LoRA adapter: it is of IA3"),
-        ({"use_dora": True}, "not of a plain LoRA adapter: it has use_dora"),
-        ({"alora_invocation_tokens": [1]}, "it has alora_invocation_tokens"),
-        ({"r": None}, "tells no scale of base_model.model.layer"),
-        ({"alpha_pattern": {"(": 1}}, "tells no scale of base_model.model.layer"),
-        ({"init_lora_weights": "pissa_niter_4"}, "for a base that pissa_niter_4 changed"),
-    ],
-)
-def test_an_adapter_that_cannot_be_applied_is_refused(
-    repo: Path, git: Git, model: dict[str, Array], config: dict[str, object], message: str
+def pair(module: str, outputs: int, inputs: int, rank: int = 4) -> dict[str, Array]:
+    """The factors for a module, as PEFT names them."""
+    prefix = f"base_model.model.{module}"
+    return {f"{prefix}.lora_A.weight": normal(rank, inputs), f"{prefix}.lora_B.weight": normal(outputs, rank)}
+
+
+def product(tensors: dict[str, Array], module: str) -> Array:
+    up, down = (tensors[f"base_model.model.{module}.lora_{part}.weight"] for part in "BA")
+    return up @ down
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_an_embedding_that_was_saved_beside_its_factors(repo: Path, commit: Commit, same: bool) -> None:
+    before = commit({"embed.weight": normal(50, 8)})["embed.weight"]
+    own = before if same else normal(50, 8)
+    prefix = "base_model.model.embed"
+    factors = {f"{prefix}.lora_embedding_A": normal(4, 50), f"{prefix}.lora_embedding_B": normal(8, 4)}
+    adapter(repo, {}, **factors, **{f"{prefix}.base_layer.weight": own})
+    change = 2 * (factors[f"{prefix}.lora_embedding_B"] @ factors[f"{prefix}.lora_embedding_A"]).T
+    assert numpy.allclose(update("lora", "adapter")["embed.weight"], own + change, atol=1e-5)
+
+
+def test_biases_of_factors_are_added(repo: Path, model: dict[str, Array]) -> None:
+    bias = normal(120)
+    adapter(repo, {"lora_bias": True}, **pair("layer", 120, 90), **{"base_model.model.layer.lora_B.bias": bias})
+    assert numpy.allclose(update("lora", "adapter")["layer.bias"], model["layer.bias"] + 2 * bias)
+
+
+@pytest.mark.parametrize("tokens", [[7, 3], {"other": [1], "embed": [7, 3]}])
+def test_tokens_that_were_trained_alone_are_replaced(repo: Path, git: Git, commit: Commit, tokens: object) -> None:
+    before = commit({"model.embed.weight": normal(50, 400)})["model.embed.weight"]
+    rows = normal(2, 400)
+    name = "base_model.model.model.embed.token_adapter.trainable_tokens_delta"
+    adapter(repo, {"trainable_token_indices": tokens}, **{name: rows})
+    size = objects_size(repo)
+    after = update("lora", "adapter")["model.embed.weight"]
+    assert numpy.array_equal(after[[7, 3]], rows)
+    assert numpy.array_equal(numpy.delete(after, [3, 7], 0), numpy.delete(before, [3, 7], 0))
+    assert objects_size(repo) - size < before.nbytes // 4
+
+
+def test_a_matrix_with_a_row_for_each_input_is_known_by_its_shape(repo: Path, commit: Commit) -> None:
+    before = commit({"conv1d.weight": normal(10, 30), "linear.weight": normal(30, 10)})
+    tensors = pair("conv1d", 30, 10) | pair("linear", 30, 10)
+    adapter(repo, {"fan_in_fan_out": False}, **tensors)
+    groups = update("lora", "adapter")
+    for name, turned in (("conv1d", True), ("linear", False)):
+        change = product(tensors, name)
+        after = before[f"{name}.weight"] + 2 * (change.T if turned else change)
+        assert numpy.allclose(groups[f"{name}.weight"], after, atol=1e-5)
+
+
+def test_an_adapter_for_a_model_in_several_files(repo: Path, git: Git, model: dict[str, Array]) -> None:
+    second = {"head.weight": normal(20, 10)}
+    save_file(second, repo / "second.safetensors")
+    git("add", "second.safetensors")
+    git("commit", "--quiet", "--message=second")
+    tensors = pair("layer", 120, 90) | pair("head", 20, 10)
+    adapter(repo, {}, **tensors)
+    paths = ["model.safetensors", "second.safetensors"]
+    assert run("add", [*paths, "--update-type", "lora", "--update-data", "adapter"]) == 0
+    after = load_file("model.safetensors")["layer.weight"]
+    assert numpy.allclose(after, model["layer.weight"] + 2 * product(tensors, "layer"), atol=1e-4)
+    after = load_file("second.safetensors")["head.weight"]
+    assert numpy.allclose(after, second["head.weight"] + 2 * product(tensors, "head"), atol=1e-4)
+
+
+def test_an_adapter_that_does_not_fit_one_of_several_files_changes_none(
+    repo: Path, git: Git, model: dict[str, Array]
 ) -> None:
-    parts = {"A": normal(4, 90), "B": normal(120, 4)}
-    adapter(repo, config, **{f"base_model.model.layer.lora_{part}.weight": value for part, value in parts.items()})
-    with pytest.raises(BadUpdate, match=message):
-        update("lora", "adapter")
+    save_file({"head.weight": normal(20, 10)}, repo / "second.safetensors")
+    git("add", "second.safetensors")
+    git("commit", "--quiet", "--message=second")
+    adapter(repo, {}, **pair("layer", 120, 90), **pair("head", 20, 11))
+    paths = ["model.safetensors", "second.safetensors"]
+    with pytest.raises(
+        BadUpdate, match=r"model\.safetensors second\.safetensors: group head\.weight: .*git theta show"
+    ):
+        run("add", [*paths, "--update-type", "lora", "--update-data", "adapter"])
     assert git("status", "--porcelain", "--untracked-files=no") == ""
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", "3"])
-def test_settings_that_are_none_are_named(repo: Path, model: dict[str, Array], text: str) -> None:
-    adapter(repo, {})
-    (repo / "adapter/adapter_config.json").write_text(text)
-    with pytest.raises(BadUpdate, match=r"adapter/adapter_config\.json"):
-        update("lora", "adapter")
+def test_an_ia3_adapter(repo: Path, git: Git, model: dict[str, Array]) -> None:
+    vectors = {"layer.ia3_l": normal(120, 1), "conv.ia3_l": normal(1, 8, 1, 1)}
+    config: dict[str, object] = {"peft_type": "IA3", "feedforward_modules": ["conv"]}
+    adapter(repo, config, **{f"base_model.model.{name}": vector for name, vector in vectors.items()})
+    groups = update("ia3", "adapter")
+    assert numpy.array_equal(groups["layer.weight"], model["layer.weight"] * vectors["layer.ia3_l"])
+    assert numpy.array_equal(groups["layer.bias"], model["layer.bias"] * vectors["layer.ia3_l"][:, 0])
+    assert numpy.array_equal(groups["conv.weight"], model["conv.weight"] * vectors["conv.ia3_l"])
+    assert git("show", ":model.safetensors").count(" ia3 base=") == 3
+
+
+@pytest.mark.parametrize("feedforward", [True, False])
+def test_an_ia3_adapter_of_a_matrix_with_a_row_for_each_input(repo: Path, commit: Commit, feedforward: bool) -> None:
+    before = commit({"conv1d.weight": normal(10, 30), "conv1d.bias": normal(30)})
+    vector = normal(10 if feedforward else 30)
+    tensor = vector.reshape((1, -1) if feedforward else (-1, 1))
+    patterns = ".*conv1d" if feedforward else ".*other"
+    config: dict[str, object] = {"peft_type": "IA3", "fan_in_fan_out": True, "feedforward_modules": patterns}
+    adapter(repo, config, **{"base_model.model.conv1d.ia3_l": tensor})
+    groups = update("ia3", "adapter")
+    assert numpy.array_equal(groups["conv1d.weight"], before["conv1d.weight"] * tensor.T)
+    assert numpy.array_equal(groups["conv1d.bias"], before["conv1d.bias"] * (1 if feedforward else vector))
 
 
 def test_many_updates_in_a_row_come_back_and_no_chain_grows_too_long(
@@ -234,3 +330,9 @@ def test_updates_that_do_not_fit_are_refused(
     with pytest.raises(BadUpdate, match=message):
         update(kind, "update")
     assert git("status", "--porcelain", "--untracked-files=no") == ""
+
+
+def test_a_file_without_an_update_is_refused(model: dict[str, Array]) -> None:
+    save_file({}, "update")
+    with pytest.raises(BadUpdate, match=r"model\.safetensors: update has no update in it"):
+        update("low-rank", "update")

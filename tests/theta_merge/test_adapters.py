@@ -134,6 +134,8 @@ def test_scales_follow_the_configuration() -> None:
     config = {"lora_alpha": 8, "use_rslora": True, "alpha_pattern": {"k": 2}}
     assert scale(json.dumps(config).encode(), 0, A, 4) == 4.0
     assert scale(json.dumps(config).encode(), 0, "model.k.lora_A.weight", 4) == 1.0
+    whole = {"lora_alpha": 4, "alpha_pattern": {"^model.q": 16}}
+    assert scale(json.dumps(whole).encode(), 0, "base_model.model.model.q.lora_A.weight", 4) == 4.0
     assert scale(b'{"lora_alpha": 8}', 0, A, 4) == 2.0
 
 

@@ -11,6 +11,9 @@ from strategies.option import Option
 from strategies.registry import built_in_strategies
 from strategies.task_vectors import MODIFIERS
 
+SYMBOLS = "B is base, X_i the sides (ours first), d_i = X_i - B their changes, w_i the weights, R the result"
+"""in the formulas"""
+
 INTRODUCTION = """\
 # Strategies
 

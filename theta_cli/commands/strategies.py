@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from textwrap import fill
 
 from strategies.contract import Strategy
+from strategies.document import SYMBOLS
 from strategies.document import help_of
 from strategies.document import needs
 from strategies.document import options_of
@@ -21,8 +22,6 @@ from strategies.registry import all_strategies
 from strategies.registry import strategy
 from theta_cli.json_output import add_json_option
 from theta_cli.json_output import print_json
-
-SYMBOLS = "B is base, X_i the sides (ours first), d_i = X_i - B their changes, w_i the weights, R the result"
 
 
 def configure(parser: ArgumentParser) -> None:

@@ -27,8 +27,8 @@ from theta_store.sketches import Sketch
 if TYPE_CHECKING:
     from theta_merge.menu.full_screen import FullMenu
 
-_RESUMED = "settled as before; change what you like, q takes it"
-_WELCOME = "say what shall stand: Enter for the line under the cursor, a for all of them"
+_RESUMED = "settled as last time: change what you like; q accepts it"
+_WELCOME = "Enter chooses for the line under the cursor, a for all lines; ? helps"
 
 
 @dataclass(frozen=True)

@@ -36,10 +36,10 @@ _STYLE = Style.from_dict(
     {
         "title": "bold reverse",
         "selected": "reverse",
-        "settled": "ansiblue",
+        "settled": "ansigreen",
         "dim": "ansibrightblack",
         "input": "bold",
-        "message": "bold ansiyellow",
+        "message": "bold",
         "keys": "",
     }
 )
@@ -188,6 +188,10 @@ def _typed(screen: Screen, key: str, data: str) -> Screen:
         return _entered(screen)
     if key in ("c-h", "backspace"):
         return screen.typed(screen.text[:-1])
+    if key == "c-u":
+        return screen.typed("")
+    if key == "c-w":
+        return screen.typed(screen.text.rstrip().rpartition(" ")[0])
     if key == Keys.BracketedPaste.value:
         data = "".join(filter(str.isprintable, data))
     return screen.typed(screen.text + data) if data.isprintable() else screen

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from strategies.contract import MergeError
 from strategies.contract import Strategy
+from strategies.document import SYMBOLS
 from strategies.document import help_of
 from strategies.document import shown_default
 from strategies.registry import strategy
@@ -17,6 +19,7 @@ from theta_merge.choices import choice
 from theta_merge.choices import options_of
 from theta_merge.decide import Decision
 from theta_merge.menu.cells import cut
+from theta_merge.menu.cells import wrapped
 from theta_merge.menu.facts import Told
 from theta_merge.menu.preview import Preview
 from theta_merge.menu.session import Session
@@ -36,7 +39,7 @@ HELP = """\
   undo, redo  take back the last choice, or take it again
   save FILE   write the choices as a recipe
   list        all strategies that fit this group
-  help NAME   tell about a strategy and its options
+  help NAME   describe a strategy and its options
   quit        stop here; what is not settled stays a conflict, and no choice is lost"""
 
 
@@ -64,8 +67,12 @@ class LineMenu:
             self.terminal.say(printable(self.message))
         try:
             self._confirm()
+            told: Decision | None = None
             while conflict := self._next():
+                if conflict is not told:
+                    self._tell(conflict)
                 self._ask(conflict)
+                told = conflict
         except _Quit:
             pass
         self.terminal.say(self.session.progress)
@@ -77,7 +84,7 @@ class LineMenu:
             return
         for name, one in self.session.choices.items():
             self.terminal.say(printable(f"  {name}: {one}"))
-        answer = self.terminal.ask("these were settled so before; take it again? [Y/n] > ")
+        answer = self.terminal.ask("this is how they were settled last time; do it again? [Y/n] > ")
         if answer is None:
             raise _Quit
         if answer.lower().startswith("n"):
@@ -86,19 +93,21 @@ class LineMenu:
     def _next(self) -> Decision | None:
         return next((conflict for conflict in self.session.open if conflict.name not in self.skipped), None)
 
-    def _ask(self, conflict: Decision) -> None:
-        fitting = strategies_for([conflict])
+    def _tell(self, conflict: Decision) -> None:
+        """What is known of a conflict, and what could be done."""
         number = 1 + [one.name for one in self.session.conflicts].index(conflict.name)
         head = f"[{number}/{len(self.session.conflicts)}] {conflict.name}: {what_happened(conflict)}"
         self.terminal.say(f"\n{printable(head)}")
         if text := self.facts(conflict).text:
             self.terminal.say(f"      {text}")
-        self._list(fitting, SHOWN)
+        self._list(strategies_for([conflict]), SHOWN)
+
+    def _ask(self, conflict: Decision) -> None:
         line = self.terminal.ask("number or name [for GLOB], preview, skip, undo, quit, ? > ")
         if line is None:
             raise _Quit
         try:
-            self._do(line, conflict, fitting)
+            self._do(line, conflict, strategies_for([conflict]))
         except (Failure, MergeError, OSError, ValueError) as error:
             self.terminal.say(f"  {printable(str(error))}")
 
@@ -115,7 +124,8 @@ class LineMenu:
             case ["l" | "list"]:
                 self._list(fitting, len(fitting))
             case ["help", name]:
-                self.terminal.say(about(_named(name, fitting)))
+                for line in about(_named(name, fitting)):
+                    self.terminal.say("\n".join(wrapped(line, self.terminal.width - 1, "        ")))
             case ["q" | "quit"]:
                 raise _Quit
             case ["s" | "skip"]:
@@ -158,9 +168,13 @@ def _named(text: str, fitting: Sequence[Strategy]) -> str:
     return fitting[int(text) - 1].name
 
 
-def about(name: str) -> str:
-    """A strategy and its options, for reading."""
+def about(name: str) -> Iterator[str]:
+    """A strategy and its options, a line each."""
     found = strategy(name)
-    lines = [f"  {found.name}: {found.summary}", f"  {found.formula}", f"  use it when {found.when}"]
-    lines += [f"    {o.name}={shown_default(o.default)}  {help_of(o)}. Takes {o.domain}." for o in found.options]
-    return "\n".join(lines)
+    yield from (
+        f"  {found.name}: {found.summary}",
+        f"  {found.formula}",
+        f"  ({SYMBOLS})",
+        f"  use it when {found.when}",
+    )
+    yield from (f"    {o.name}={shown_default(o.default)}  {help_of(o)}. Takes {o.domain}." for o in found.options)

@@ -157,14 +157,14 @@ class Screen:
     def typed(self, text: str) -> Screen:
         """With another text in the input line; a filter takes effect at once."""
         if self.mode is Mode.FILTER:
-            return replace(self, text=text, pattern=text, cursor=0)
-        return replace(self, text=text)
+            return replace(self, text=text, pattern=text, cursor=0, message="")
+        return replace(self, text=text, message="")
 
     def choosing(self, everything: bool) -> Screen:
         """Choosing a strategy for the row under the cursor, or for all that is shown."""
         found = replace(self, everything=everything, mode=Mode.CHOOSE, picked=0, message="")
         if not found.targets:
-            return replace(self, message="nothing is shown that could be settled")
+            return replace(self, message="there is nothing here to settle")
         return found
 
     def chosen(self) -> Screen:
@@ -173,10 +173,10 @@ class Screen:
         names = [target.name for target in self.targets]
         session = self.session.choose(names, one, self._glob())
         count = len(session.steps[-1].names)
-        left = f", {len(names) - count} it does not fit" if count < len(names) else ""
+        left = f"; it does not fit {len(names) - count}" if count < len(names) else ""
         told = f"{one} for {counted([self.conflicts[name] for name in session.steps[-1].names])}{left}"
         if not session.open:
-            told += "; all is settled: q goes on"
+            told += "; everything is settled: q goes on"
         return replace(self, session=session, mode=Mode.BROWSE, text="", everything=False, message=told)
 
     def choice(self) -> Choice:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 
 from strategies.contract import Strategy
+from strategies.document import SYMBOLS
 from strategies.document import help_of
 from strategies.document import shown_default
 from theta_merge.menu.body import Body
@@ -24,6 +26,8 @@ from theta_merge.report import what_happened
 
 TARGETS = 3
 """conflicts that are named where a strategy is chosen for them, and lines for what is known of one"""
+LEAST = 3
+"""lines of the tree, however small the screen is"""
 MESSAGE = 2
 """lines of a message"""
 SUMMARY = 21
@@ -38,31 +42,44 @@ KEYS = {
     Mode.HELP: "↑↓ move  any other key: back",
 }
 
-HELP = """\
-Every line is a parameter group or a value in conflict, or a module that
-holds some.
+HELP = (
+    """\
+Each line is a parameter group or a value in conflict, or a module that
+contains some.
 
   ✓  settled; the arrow points to what was chosen
   ·  still a conflict
 
-  ours, theirs   how far each side moved it since the common ancestor
-  cosine         1: they moved the same way, 0: unrelated, -1: against each
-                 other; of more than two sides, the least of any two
-                 (estimates from sketches, no value was read)
+  ours, theirs   how much each side changed it since the common ancestor
+                 (L2 norm of the change over that of the ancestor)
+  cosine         between these changes: 1 the same way, 0 unrelated, -1
+                 against each other; of several sides, the least of any two
+                 (≈ estimated from sketches: no value was read)
 
-Enter chooses for the line under the cursor: a group, or all of a module.
+Enter chooses for the line under the cursor: a group, or a whole module.
 / filters by name, k by kind; a then chooses for everything that is shown.
-q ends. What is not settled stays a conflict, and no choice is lost."""
+q leaves. What is not settled stays a conflict, and no choice is lost.
+
+In formulas: """
+    + SYMBOLS
+)
 
 
 def text(screen: Screen, width: int, height: int) -> list[Line]:
     """The whole screen: title, tree or list, and a footer with what the keys do."""
-    foot = list(_footer(screen, width, height))
+    foot = _fitting(list(_footer(screen, width, height)), height - 2 - LEAST)
     room = max(height - 2 - len(foot), 1)
     body = _body(screen, width, room)
     blank: Line = []
     head = [_title(screen, width), _state(screen, body, width)]
     return [*head, *body.lines[:room], *[blank] * (room - len(body.lines)), *foot]
+
+
+def _fitting(lines: Sequence[Line], room: int) -> Sequence[Line]:
+    """The lines there is room for: empty ones give way first, then the last."""
+    if len(lines) <= room:
+        return lines
+    return [line for line in lines if any(text for _, text in line)][: max(room, 0)]
 
 
 def _body(screen: Screen, width: int, room: int) -> Body:
@@ -72,7 +89,7 @@ def _body(screen: Screen, width: int, room: int) -> Body:
     if screen.mode is Mode.OPTIONS:
         return scrolled([[("", line)] for line in _options(screen, width)], screen.scroll, room)
     if screen.mode is Mode.CHOOSE:
-        targets = list(_targets(screen, width))
+        targets = list(_targets(screen, width))[: room // 2]
         strategies = around(list(_strategies(screen, width)), screen.picked, max(room - len(targets), 1))
         return replace(strategies, lines=[*targets, *strategies.lines])
     return tree(screen, width, room)
@@ -93,7 +110,7 @@ def _told(screen: Screen) -> str:
     if screen.mode in (Mode.CHOOSE, Mode.OPTIONS):
         count = len(screen.targets)
         how = f" by {screen.strategy.name}" if screen.mode is Mode.OPTIONS and screen.strategy else ""
-        return f"how shall {'this' if count == 1 else f'these {count}'} be settled{how}?"
+        return f"how should {'this' if count == 1 else f'these {count}'} be settled{how}?"
     parts = []
     if screen.pattern:
         parts.append(f"filter: {screen.pattern}")

@@ -22,22 +22,25 @@ from theta_merge.menu.tree import Row
 from theta_merge.report import each_side
 from theta_merge.report import what_happened
 
+FEW = 3
+"""rows that have no names of columns above them"""
 SHAPE = "shape"
 """the column that gives way where there is no room"""
-NOTHING = "nothing is shown: k goes on to other kinds, Esc clears the filter"
+NOTHING = "nothing matches: k shows other kinds, Esc clears the filter"
 
 
 def tree(screen: Screen, width: int, room: int) -> Body:
-    """The rows around the cursor, below the columns' names."""
+    """The rows around the cursor, below the columns' names where there is room for these."""
     if not screen.rows:
         return Body([[], [("class:dim", cut(f"   {NOTHING}", width))]])
-    room = max(room - 1, 1)
+    headed = room > FEW
+    room = room - 1 if headed else room
     cursor = min(screen.cursor, len(screen.rows) - 1)
     first = max(0, min(cursor - room // 2, len(screen.rows) - room))
     table = _table([_entry(screen, row) for row in screen.rows[first : first + room]], width)
-    head: Line = [("class:dim", cut(table.head, width))]
+    head: list[Line] = [[("class:dim", cut(table.head, width))]] if headed else []
     rows = (_line(line, first + index == cursor, width) for index, line in enumerate(table.lines))
-    return Body([head, *rows], first, max(0, len(screen.rows) - first - room))
+    return Body([*head, *rows], first, max(0, len(screen.rows) - first - room))
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,7 @@ def test_mistakes_are_told_and_asked_again() -> None:
         "no conflict has this name",
     ):
         assert message in shown
+    assert shown.count("[1/3]") == 1
 
 
 def test_change_of_mind() -> None:

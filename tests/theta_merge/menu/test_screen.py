@@ -97,7 +97,7 @@ def test_the_kind_of_conflict_filters(screen: Screen) -> None:
 
 def test_nothing_shown_is_nothing_to_choose(screen: Screen) -> None:
     screen = pressed(screen, "/", *"zzz", ENTER, "a")
-    assert "nothing is shown" in shown(screen)
+    assert "nothing matches" in shown(screen)
     assert screen.mode is Mode.BROWSE
 
 
@@ -122,7 +122,7 @@ def test_values_are_conflicts_of_their_own() -> None:
     assert "a value: base 3, ours 4, theirs 5" in shown(screen)
     everything = pressed(screen, "a", *["down"] * 3, ENTER)
     assert settled(everything) == {"w": "average"}
-    assert "1 it does not fit" in shown(everything)
+    assert "it does not fit 1" in shown(everything)
     assert settled(pressed(screen, ENTER, "down", ENTER)) == {"epoch": "take-theirs"}
 
 
@@ -140,7 +140,7 @@ def test_the_choices_are_saved_as_a_recipe(screen: Screen, tmp_path: Path, monke
 
 
 def test_help_and_narrow_terminals(screen: Screen) -> None:
-    assert "estimates from sketches" in shown(pressed(screen, "?"))
+    assert "estimated from sketches" in shown(pressed(screen, "?"))
     assert pressed(screen, "?", "x").mode is Mode.BROWSE
     assert ">· - enc." in shown(screen, 60, 15)
 
@@ -188,8 +188,8 @@ def test_the_screens_of_the_documentation(documented: Screen) -> None:
 
 
 def test_a_list_says_how_much_of_it_is_not_shown(documented: Screen) -> None:
-    assert "↓ 6 more" in shown(documented, 92, 8)
-    assert "↑ 6 more" in shown(pressed(documented, "end"), 92, 8)
+    assert "↓ 5 more" in shown(documented, 92, 8)
+    assert "↑ 5 more" in shown(pressed(documented, "end"), 92, 8)
     assert "more" not in shown(documented, 92, 20).splitlines()[1]
 
 
@@ -225,5 +225,23 @@ def test_the_options_of_a_strategy_are_told_where_they_are_typed(documented: Scr
 
 def test_help_scrolls_where_it_does_not_fit(screen: Screen) -> None:
     helped = pressed(screen, "?")
-    assert "q ends." not in shown(helped, 60, 15)
-    assert "q ends." in shown(pressed(helped, "pagedown"), 60, 15)
+    assert "q leaves." not in shown(helped, 60, 15)
+    assert "q leaves." in shown(pressed(helped, "pagedown", "pagedown"), 60, 15)
+
+
+def test_however_small_the_screen_is_the_line_under_the_cursor_is_seen(documented: Screen) -> None:
+    there = pressed(documented, "down", "down")
+    assert ">·     attention.weight" in shown(there, 92, 6)
+    assert "> take-ours" in shown(pressed(there, ENTER), 92, 6)
+    assert ">" in shown(there, 20, 3)
+
+
+def test_control_u_clears_what_is_typed_and_control_w_its_last_word(screen: Screen) -> None:
+    typing = pressed(screen, "a", *["down"] * 3, "e", *"weights=1 x")
+    assert pressed(typing, "c-w").text == "weights=1"
+    assert pressed(typing, "c-u").text == ""
+
+
+def test_an_error_is_gone_as_soon_as_something_is_typed(screen: Screen) -> None:
+    failed = pressed(screen, "a", "e").told("no option is called so")
+    assert "no option is called so" not in shown(pressed(failed, "x"))

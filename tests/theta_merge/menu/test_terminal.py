@@ -60,7 +60,7 @@ def test_quitting_keeps_the_choices_for_later(two_conflicts: Path, git: Git) -> 
         assert terminal.code() == 1
     with running(sys.executable, "-m", "theta_cli.main", "resolve", term="dumb") as terminal:
         terminal.until("a: take-theirs")
-        terminal.until("take it again? [Y/n]")
+        terminal.until("do it again? [Y/n]")
         terminal.press("\n")
         terminal.until("[2/3]")
         terminal.press("take-ours for *\n")
@@ -86,7 +86,7 @@ def test_the_full_screen_menu(two_conflicts: Path, git: Git) -> None:
         terminal.press("r.toml" + ENTER)
         terminal.until("wrote r.toml")
         terminal.press("?")
-        terminal.until("estimates from sketches")
+        terminal.until("estimated from sketches")
         terminal.press("x")
         terminal.until("q done")
         terminal.press("/")

@@ -75,6 +75,17 @@ def tracked_lines(repository: Repository) -> list[Line]:
     return attributes.lines_with(repository, "theta")
 
 
+def tracking_line(repository: Repository, argument: str) -> Line | None:
+    """A line by which a path, or what a pattern matches, is a checkpoint; None if there is none.
+
+    A pattern's own text is asked about as if it were a path: what is at least as general matches it too.
+    """
+    path = argument if os.path.lexists(argument) else argument.removeprefix("/")
+    if attributes.filters(repository, [path]).get(path) == "theta":
+        return attributes.setting_line(repository, Path(path).absolute(), "theta")
+    return next((line for line in tracked_lines(repository) if line.pattern == argument), None)
+
+
 def pattern_of(argument: str) -> str:
     """The pattern an argument means: an existing path stands for itself alone."""
     if not argument.strip("/"):

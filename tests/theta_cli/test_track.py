@@ -192,7 +192,36 @@ def test_untracking_in_another_folder_tells_where_it_is_tracked(
     (repo / "sub").mkdir()
     monkeypatch.chdir(repo / "sub")
     run("untrack", ["*.pt"])
-    assert capsys.readouterr().out == "*.pt was not tracked here; ../.gitattributes:1 tracks it\n"
+    assert capsys.readouterr().out == (
+        "*.pt was not tracked here; ../.gitattributes:1 tracks it by *.pt; "
+        "for all that this matches: git -C .. theta untrack '*.pt'\n"
+    )
+
+
+def test_untracking_a_file_that_a_pattern_tracks_names_the_pattern(
+    repo: Path, git: Git, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (repo / "m.pt").write_bytes(b"")
+    before = _attributes(repo)
+    run("untrack", ["m.pt"])
+    told = ".gitattributes:1 tracks it by *.pt; for all that this matches: git theta untrack '*.pt'\n"
+    assert capsys.readouterr().out == f"m.pt was not tracked here; {told}"
+    assert _attributes(repo) == before
+    (repo / ".gitattributes").write_bytes(before + f"m.pt {LINE}\n".encode())
+    run("untrack", ["m.pt"])
+    assert capsys.readouterr().out.startswith(f"m.pt is taken out; {told}")
+    assert _attributes(repo) == before
+
+
+def test_untracking_what_only_a_macro_tracks_names_its_line(
+    empty_repo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (empty_repo / ".gitattributes").write_text(f"[attr]checkpoint {LINE}\n*.bin checkpoint\n")
+    run("untrack", ["m.bin", "/*.bin"])
+    assert capsys.readouterr().out == (
+        "m.bin was not tracked here; .gitattributes:2 tracks it by *.bin\n"
+        "/*.bin was not tracked here; .gitattributes:2 tracks it by *.bin\n"
+    )
 
 
 def test_untracking_what_is_not_tracked_is_no_error(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:

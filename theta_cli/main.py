@@ -100,7 +100,9 @@ def _make_places_absolute() -> None:
 def _guarded(verb: str, arguments: Sequence[str]) -> int:
     try:
         return run(verb, arguments)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        for text in stop.args:
+            print(f"theta: {text}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # the reader has gone: what is still buffered must not complain at exit

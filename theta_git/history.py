@@ -10,7 +10,6 @@ import contextlib
 import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -40,6 +39,8 @@ _SIGNATURE = re.compile(
     rb"^(gpgsig(-sha256)? )?-----BEGIN (PGP SIGNATURE|PGP MESSAGE|SSH SIGNATURE|SIGNED MESSAGE)-----$", re.MULTILINE
 )
 """in a commit a header, in a tag the end of the message"""
+
+_HALF_DONE = "branches have changed, and the index has not followed yet; to go on, type the same command again"
 
 
 class NotClean(Failure):
@@ -80,7 +81,7 @@ def check_clean(repository: Repository) -> None:
     """
     mark = _mark(repository)
     if mark.exists():
-        _follow(repository, mark.read_text())
+        _finish(repository, mark.read_text())
         mark.write_text(_tree(repository))
     if repository.output("status", "--porcelain", "--untracked-files=no"):
         raise NotClean("there are changes that are not committed; commit or stash them first")
@@ -92,17 +93,23 @@ def check_clean(repository: Repository) -> None:
 def followed(repository: Repository) -> Iterator[None]:
     """While open, refs may change; then the index and the attributes file follow, if not now then the next time.
 
-    Everything must have been committed before, see :func:`check_clean`.
+    Everything must have been committed before, see :func:`check_clean`. The mark stays where refs have changed and
+    not all has followed; raises KeyboardInterrupt with what to type then.
     """
-    before = _tree(repository)
+    before, state = _tree(repository), _state(repository)
     mark = _mark(repository)
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.write_text(before)
     try:
         yield
-        _follow(repository, before)
-    finally:
-        mark.unlink()
+        _finish(repository, before)
+    except BaseException as error:
+        if _state(repository) == state:
+            _forget(repository)
+        elif isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt(_HALF_DONE) from None
+        raise
+    _forget(repository)
 
 
 def rewrite(repository: Repository, rules: Rules) -> Rewritten:
@@ -113,10 +120,8 @@ def rewrite(repository: Repository, rules: Rules) -> Rewritten:
     top = Repository(repository.top)
     _back_up(top)
     signed_commits, signed_tags = _signed(top, b"tree "), _signed(top, b"object ")
-    with followed(top), tempfile.TemporaryDirectory() as marks:
-        before, after = Path(marks) / "before", Path(marks) / "after"
-        count = _rewritten(top, rules, before, after)
-        _copy_notes(top, _marked(before), _marked(after))
+    with followed(top):
+        count = _rewritten(top, rules)
     return Rewritten(count, signed_commits, signed_tags)
 
 
@@ -127,8 +132,9 @@ def _signed(repository: Repository, start: bytes) -> int:
     return sum(bool(_SIGNATURE.search(content)) for _, content in blobs_beginning(repository, objects, start))
 
 
-def _rewritten(top: Repository, rules: Rules, before: Path, after: Path) -> int:
-    """How many commits went through the filter; into the files go git's marks for what they were and are."""
+def _rewritten(top: Repository, rules: Rules) -> int:
+    """How many commits went through the filter; what they were and are is written down for :func:`_finish`."""
+    before, after = _ids_files(top)
     exporter = ["git", *_EXPORT, f"--export-marks={before}"]
     with subprocess.Popen(exporter, cwd=top.folder, stdout=subprocess.PIPE) as source:
         importer = ["git", "fast-import", "--quiet", "--force", "--done", f"--export-marks={after}"]
@@ -153,6 +159,14 @@ def _marked(file: Path) -> dict[str, str]:
     return dict(line.split() for line in file.read_text().splitlines())
 
 
+def _finish(repository: Repository, before: str) -> None:
+    """Let all that has not followed the refs follow them; ``before`` is the tree that HEAD had. May be done twice."""
+    old, new = _ids_files(repository)
+    if old.exists() and new.exists():
+        _copy_notes(repository, _marked(old), _marked(new))
+    _follow(repository, before)
+
+
 def _copy_notes(repository: Repository, before: Mapping[str, str], after: Mapping[str, str]) -> None:
     """Give the new commits the notes of those that they come from."""
     new = {oid: after[mark] for mark, oid in before.items() if mark in after}
@@ -164,11 +178,18 @@ def _copy_notes(repository: Repository, before: Mapping[str, str], after: Mappin
 
 
 def _back_up(repository: Repository) -> None:
-    """Keep what the branches and tags are; what a killed rewriting kept of them is older, and stays."""
-    kept = _refs(repository, BACKUP).keys() if _mark(repository).exists() else set()
+    """Keep what the branches and tags are; what a killed rewriting kept of them, and they no longer hold, stays."""
+    kept = _not_held(repository) if _mark(repository).exists() else set()
     names = {f"{BACKUP}{name.removeprefix('refs/')}": oid for name, oid in _refs(repository, *_REWRITTEN).items()}
     lines = "".join(f"update {name} {oid}\n" for name, oid in names.items() if name not in kept)
     repository.output("update-ref", "--stdin", stdin=lines.encode("utf-8", "surrogateescape"))
+
+
+def _not_held(repository: Repository) -> set[str]:
+    """The backups that are in no history of the branch or tag that they are of."""
+    backups = _refs(repository, BACKUP)
+    pairs = ((name, f"refs/{name.removeprefix(BACKUP)}") for name in backups)
+    return {name for name, now in pairs if repository.finished("merge-base", "--is-ancestor", name, now).returncode}
 
 
 def _follow(repository: Repository, before: str) -> None:
@@ -215,6 +236,23 @@ def _tree(repository: Repository) -> str:
 def _mark(repository: Repository) -> Path:
     """A file with the tree of HEAD, there from before the refs change until all has followed."""
     return repository.git_dir / "theta" / "rewriting"
+
+
+def _ids_files(repository: Repository) -> tuple[Path, Path]:
+    """Two files beside the mark, with the ids of commits before and after they were rewritten, by git's marks."""
+    mark = _mark(repository)
+    return mark.with_suffix(".before"), mark.with_suffix(".after")
+
+
+def _forget(repository: Repository) -> None:
+    """Take away the mark and what is beside it, once all has followed."""
+    for file in (*_ids_files(repository), _mark(repository)):
+        file.unlink(missing_ok=True)
+
+
+def _state(repository: Repository) -> dict[str, str]:
+    """What rewriting changes: the branches, the tags, and HEAD where it is on none."""
+    return {**_refs(repository, *_REWRITTEN), "HEAD": _tree(repository)}
 
 
 def _refs(repository: Repository, *below: str) -> dict[str, str]:

@@ -124,6 +124,7 @@ def test_any_name_can_be_printed_to_any_terminal(repo: Path, git: Git) -> None:
         (Failure("what to type next"), 1, "theta: what to type next\n"),
         (PermissionError(13, "Permission denied", "x"), 1, "theta: x: permission denied\n"),
         (KeyboardInterrupt(), 130, ""),
+        (KeyboardInterrupt("half done"), 130, "theta: half done\n"),
         (ZeroDivisionError("a bug"), 3, "theta: unexpected ZeroDivisionError"),
     ],
 )

@@ -241,6 +241,61 @@ def test_all_follows_after_a_kill_where_nothing_was_changed(killed: Path, git: G
     assert _checked_out(git, killed, "HEAD") == content
 
 
+@pytest.mark.parametrize("step", ["_copy_notes", "_follow", "_rewritten"])
+def test_an_interrupted_rewriting_is_continued_by_the_same_command(
+    plain: Path, git: Git, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git("notes", "add", "-m", "the best so far", "main")
+    before = git("rev-parse", "main", "side")
+    done = getattr(history, step)
+
+    def interrupted(*arguments: object) -> None:
+        if step == "_rewritten":
+            done(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(history, step, interrupted)
+        with pytest.raises(KeyboardInterrupt, match="to go on, type the same command again"):
+            run("migrate", ["--everything", "*.safetensors"])
+    assert run("migrate", ["--everything", "*.safetensors"]) == 0
+    assert git("status", "--porcelain") == ""
+    assert git("notes", "show", "main") == "the best so far\n"
+    assert git("rev-parse", "refs/original/theta/heads/main", "refs/original/theta/heads/side") == before
+    assert not list((plain / ".git/theta").glob("rewriting*"))
+
+
+def test_an_interrupt_before_the_refs_change_leaves_nothing(
+    plain: Path, git: Git, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = git("for-each-ref", "refs/heads", "refs/tags")
+
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(history, "_filtered", interrupted)
+        with pytest.raises(KeyboardInterrupt) as stop:
+            run("migrate", ["--everything", "*.safetensors"])
+    assert stop.value.args == ()
+    assert git("for-each-ref", "refs/heads", "refs/tags") == before
+    assert git("status", "--porcelain") == ""
+    assert not list((plain / ".git/theta").glob("rewriting*"))
+
+
+def test_what_is_committed_after_a_kill_is_kept_too(plain: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(history, "_filtered", kill)
+        patched.setattr(history, "_forget", kill)
+        with pytest.raises(Killed):
+            run("migrate", ["--everything", "*.safetensors"])
+    assert (plain / ".git/theta/rewriting").exists()
+    git("commit", "--quiet", "--allow-empty", "-m", "new")
+    latest = git("rev-parse", "main")
+    assert run("migrate", ["--everything", "*.safetensors"]) == 0
+    assert git("rev-parse", "refs/original/theta/heads/main") == latest
+
+
 def test_attributes_of_other_patterns_stay() -> None:
     text = "*.txt text\n*.pt filter=lfs -text\n*.pt linguist-generated\n"
     assert attributes_text(text, ["*.pt"], "filter=theta") == "*.txt text\n*.pt linguist-generated\n*.pt filter=theta\n"

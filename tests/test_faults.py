@@ -177,6 +177,54 @@ def small_disk(repo: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
+def small_tree(first: Path, bare: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A clone whose working tree alone has a disk of 512 KiB, where this process may mount one."""
+    place = first.parent / "place"
+    place.mkdir()
+    if not _mounted("-t", "tmpfs", "-o", "size=512k", "tmpfs", str(place)):
+        pytest.skip("no file system can be mounted here")
+    git("clone", "--quiet", f"--separate-git-dir={first.parent / 'apart'}", bare.as_uri(), str(place / "tree"))
+    monkeypatch.chdir(place / "tree")
+    yield place / "tree"
+    os.chdir(first)
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_checkpoint_that_does_not_fit_leaves_its_manifest(small_tree: Path, git: Git, first: Path) -> None:
+    # three of these fit one after the other, each in the place of the last, but no two beside one another
+    contents = {}
+    for branch, length in (("one", 300), ("two", 320), ("big", 600)):
+        git("-C", str(first), "switch", "--quiet", "-c", branch)
+        save_file(
+            {"w": np.random.default_rng(length).standard_normal((length, 256), np.float32)}, first / "m.safetensors"
+        )
+        contents[branch] = (first / "m.safetensors").read_bytes()
+        (first / "notes").write_text(f"{branch}\n")
+        git("-C", str(first), "add", ".")
+        git("-C", str(first), "commit", "--quiet", "-m", branch)
+    git("-C", str(first), "push", "--quiet", "--all")
+    git("fetch", "--quiet")
+    for branch in ("one", "two"):
+        assert "theta" not in failing("switch", branch).stderr
+        assert (small_tree / "m.safetensors").read_bytes() == contents[branch]
+    done = failing("switch", "big")
+    assert done.returncode == 0
+    assert f"theta: m.safetensors: it needs {len(contents['big']):,} bytes, and " in done.stderr
+    assert " are free; the file holds its manifest: make room, then type: git theta pull\n" in done.stderr
+    assert (small_tree / "notes").read_text() == "big\n"
+    assert git("status", "--porcelain") == ""
+    done = failing("theta", "pull")
+    assert done.returncode == 1
+    assert "theta: m.safetensors: it needs" in done.stderr
+    printed = subprocess.run(["git", "cat-file", "--filters", "HEAD:m.safetensors"], capture_output=True, check=True)
+    assert (printed.stdout, printed.stderr) == (contents["big"], b"")
+    assert _mounted("-o", "remount,size=2m", str(small_tree.parent))
+    git("theta", "pull")
+    assert (small_tree / "m.safetensors").read_bytes() == contents["big"]
+    assert git("status", "--porcelain") == ""
+
+
+@pytest.fixture
 def read_only(first: Path) -> Iterator[Path]:
     """A clone whose store cannot be written to: mounted so for root, else by its permissions."""
     store = first / ".git/theta"

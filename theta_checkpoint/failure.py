@@ -18,6 +18,7 @@ class Failure(Exception):
 def explained(error: Exception) -> str:
     """What to print of an error: a file's trouble without its errno, and nothing that a terminal would obey."""
     text = str(error)
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        text = f"{os.fsdecode(error.filename)}: {error.strerror[0].lower()}{error.strerror[1:]}"
+    if isinstance(error, OSError) and error.strerror:
+        place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        text = f"{place}{error.strerror[0].lower()}{error.strerror[1:]}"
     return "\n".join(map(printable, text.split("\n")))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
 from functools import cached_property
+from pathlib import Path
 
 from theta_checkpoint.failure import Failure
 from theta_filter.asker import wants_manifests
@@ -107,8 +108,12 @@ class FilterProcess:
     def _smudge(self, request: dict[str, str]) -> None:
         path = request["pathname"]
         content = b"".join(self.reader.packets())
+        room = None
         if path in self.announced:
             content = self.delayed.pop(path)
+            from theta_filter.room import free_bytes
+
+            room = free_bytes(Path(path).parent)  # git has taken away what was there, and writes the file next
             self.announced.discard(path)
         elif self.skip_smudge:
             self._send(path, iter([content]))
@@ -123,7 +128,7 @@ class FilterProcess:
         from theta_filter.smudge import smudged
 
         self.downloads.fetch([content])
-        result = smudged(content, self.clone)
+        result = smudged(content, self.clone, room)
         _warn(path, result.warning)
         self._send(path, iter(result.pieces))
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from theta_checkpoint.manifest import BadManifest
-from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import is_manifest
 from theta_checkpoint.manifest import parse
 from theta_filter.clone import Clone
+from theta_filter.room import lacking_room
 from theta_store import git_theta
 from theta_store.checkpoint import StoredCheckpoint
 from theta_store.presence import missing_text
@@ -26,11 +26,11 @@ class Smudged:
     warning: str | None = None
 
 
-def smudged(content: bytes, clone: Clone) -> Smudged:
-    """The working-tree bytes for a blob.
+def smudged(content: bytes, clone: Clone, room: int | None = None) -> Smudged:
+    """The working-tree bytes for a blob, for which there is room for so many, if that is known.
 
-    What is not a manifest passes through, and so does a manifest whose objects are not here: git commands
-    then go on, and nothing is lost.
+    What is not a manifest passes through, and so does a manifest whose objects are not here or whose file does not
+    fit: git commands then go on, and nothing is lost. Of a file that does not fit git would leave the first part.
     """
     if not content:
         return Smudged([])
@@ -46,10 +46,14 @@ def smudged(content: bytes, clone: Clone) -> Smudged:
         )
     if missing := missing_text(manifest, clone.store.objects):
         return Smudged([content], f"{missing} are not here; the file holds its manifest until you type: git theta pull")
-    return Smudged(_remembered(content, manifest, clone))
+    checkpoint = StoredCheckpoint(manifest, clone.store.objects)
+    if text := lacking_room(checkpoint, room):
+        return Smudged([content], f"{text}; the file holds its manifest: make room, then type: git theta pull")
+    return Smudged(_remembered(content, checkpoint, clone))
 
 
-def _remembered(content: bytes, manifest: Manifest, clone: Clone) -> Iterator[bytes]:
+def _remembered(content: bytes, checkpoint: StoredCheckpoint, clone: Clone) -> Iterator[bytes]:
     """The file, piece by piece; after the last one, clean will know it again."""
-    yield from restored(StoredCheckpoint(manifest, clone.store.objects))
+    manifest = checkpoint.manifest
+    yield from restored(checkpoint)
     clone.store.registry.remember(manifests=[(manifest.root, content)], recipes=manifest.recipes.values())

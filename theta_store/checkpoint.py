@@ -18,6 +18,9 @@ from theta_checkpoint.layout import Source
 from theta_checkpoint.layout import byte_length
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Recipe
+from theta_checkpoint.skeleton import Literal
+from theta_checkpoint.skeleton import Segment
+from theta_checkpoint.skeleton import decoded
 from theta_store import chains
 from theta_store import sketches
 from theta_store.chains import chain
@@ -67,6 +70,16 @@ class StoredCheckpoint:
         found = self._chain("(skeleton)", self.manifest.skeleton)
         most = 2 * MAX_SKELETON  # half for the bytes, half for the list of segments
         return b"".join(chains.chunks(found, "(skeleton)", self.objects, most))
+
+    @cached_property
+    def segments(self) -> list[Segment]:
+        """What the file consists of, in order; raises :class:`theta_checkpoint.failure.Failure` as :meth:`skeleton`."""
+        return decoded(self.skeleton())
+
+    @property
+    def size(self) -> int:
+        """The bytes that the file has; raises as :attr:`segments`."""
+        return sum(len(one.data) if isinstance(one, Literal) else one.length for one in self.segments)
 
     def length(self, name: str) -> int:
         """The bytes that a group has by its dtype and shape."""

@@ -10,7 +10,6 @@ from itertools import chain
 from itertools import islice
 from typing import NamedTuple
 
-from theta_checkpoint import skeleton
 from theta_checkpoint.layout import Checksum
 from theta_checkpoint.layout import byte_length
 from theta_checkpoint.skeleton import Hole
@@ -34,7 +33,7 @@ def restored(checkpoint: StoredCheckpoint) -> Iterator[bytes]:
     Raises :class:`MissingObject` or :class:`CorruptObject`, naming the group, before or after some pieces:
     whoever takes them must not keep them then.
     """
-    segments = skeleton.decoded(checkpoint.skeleton())
+    segments = checkpoint.segments
     _check_holes(checkpoint, segments)
     ranges = {pair for segment in segments if isinstance(segment, Checksum) for pair in segment.ranges}
     crcs = _crcs_needed_early(checkpoint, segments, ranges)

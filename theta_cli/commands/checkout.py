@@ -8,6 +8,8 @@ from argparse import Namespace
 from pathlib import Path
 
 from theta_checkpoint.failure import Failure
+from theta_filter.room import free_bytes
+from theta_filter.room import lacking_room
 from theta_git.repository import Repository
 from theta_merge.resolution import BASE
 from theta_merge.resolution import OURS
@@ -51,6 +53,8 @@ def run(args: Namespace) -> int:
 
 def _write(target: Path, checkpoint: StoredCheckpoint) -> None:
     """At ``target`` is what was there before, or the whole file."""
+    if why := lacking_room(checkpoint, free_bytes(target.parent)):
+        raise Failure(f"{target}: {why}; make room, then type the same command again")
     partial = target.with_name(f".{target.name}.partial")
     try:
         with partial.open("wb") as file:

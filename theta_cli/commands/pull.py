@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from argparse import ArgumentParser
 from argparse import Namespace
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ from theta_cli.inventory import Tracked
 from theta_cli.inventory import holds_manifest
 from theta_cli.inventory import tracked
 from theta_filter.clone import Clone
+from theta_filter.room import free_bytes
 from theta_filter.smudge import smudged
 from theta_git.path_text import git_path
 from theta_git.repository import Repository
@@ -42,11 +44,22 @@ def run(args: Namespace) -> int:
     entries = [entry for entry in tracked(repository, args.paths) if _is_hollow(repository, entry)]
     needed = needed_objects(repository, {str(entry.index): entry.path for entry in entries})
     failures = fetched(repository, clone.store.objects, needed, args.remote)
-    texts = {entry.path: _filled(repository.top / entry.path, clone) for entry in entries}
-    _tell_git(repository, [path for path, lacking in texts.items() if not lacking])
-    if lacking := {path: text for path, text in texts.items() if text}:
+    lacking = _lacking(repository, entries, clone)
+    rest = [entry.path for entry in entries if entry.path not in lacking]
+    hollow = {path: why for path in rest if (why := _filled(repository.top / path, clone))}
+    _tell_git(repository, [path for path in rest if path not in hollow])
+    for path, why in hollow.items():
+        print(f"theta: {git_path(path)}: {why}", file=sys.stderr)
+    if lacking:
         raise ObjectsMissing(lacking, failures)
-    return 0
+    return 1 if hollow else 0
+
+
+def _lacking(repository: Repository, entries: Iterable[Tracked], clone: Clone) -> dict[str, str]:
+    """What is missing of each file that lacks anything."""
+    manifests = {entry.path: parse((repository.top / entry.path).read_bytes()) for entry in entries}
+    texts = {path: missing_text(manifest, clone.store.objects) for path, manifest in manifests.items()}
+    return {path: text for path, text in texts.items() if text}
 
 
 def _is_hollow(repository: Repository, entry: Tracked) -> bool:
@@ -56,13 +69,13 @@ def _is_hollow(repository: Repository, entry: Tracked) -> bool:
 
 
 def _filled(file: Path, clone: Clone) -> str | None:
-    """Fill one file; what is missing if that cannot be done."""
-    content = file.read_bytes()
-    lacking = missing_text(parse(content), clone.store.objects)
-    if not lacking:
-        _replace(file, smudged(content, clone).pieces)
-        print(f"wrote {git_path(os.path.relpath(file))}")
-    return lacking
+    """Fill one file; why it still holds its manifest if that cannot be done."""
+    found = smudged(file.read_bytes(), clone, free_bytes(file.parent))
+    if found.warning:
+        return found.warning
+    _replace(file, found.pieces)
+    print(f"wrote {git_path(os.path.relpath(file))}")
+    return None
 
 
 def _tell_git(repository: Repository, paths: Sequence[str]) -> None:

@@ -121,6 +121,14 @@ def holds_manifest(path: Path) -> bool:
         return False
 
 
+def hollow_blobs(repository: Repository) -> set[str]:
+    """The blobs that are the files of the working tree which hold a manifest instead of the values."""
+    if repository.is_bare:
+        return set()
+    files = [repository.top / entry.path for entry in tracked(repository)]
+    return {repository.line("hash-object", "--no-filters", "--", str(file)) for file in files if holds_manifest(file)}
+
+
 def parameters(manifest: Manifest) -> int:
     """Number of elements of all groups."""
     return sum(element_count(tensor.shape) for tensor in manifest.groups.values())

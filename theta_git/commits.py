@@ -74,7 +74,7 @@ def _commit(repository: Repository, revision: str) -> str:
 
 def _unstaged(repository: Repository, parent: str, blobs: Mapping[str, str]) -> dict[str, str]:
     """Those paths whose index entry is as in the parent commit."""
-    if repository.line("rev-parse", "--is-bare-repository") == "true":
+    if repository.is_bare:
         return {}
     before = _ids(repository, [f"{parent}:{path}" for path in blobs])
     staged = _ids(repository, [f":{path}" for path in blobs])

@@ -20,3 +20,9 @@ def default(repository: Repository) -> str | None:
     if "origin" in found:
         return "origin"
     return found[0] if len(found) == 1 else None
+
+
+def in_order(repository: Repository) -> list[str]:
+    """Every remote, the default one first."""
+    first = default(repository)
+    return sorted(names(repository), key=lambda name: name != first)

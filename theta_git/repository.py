@@ -67,6 +67,11 @@ class Repository:
         return (self.folder / self._place("--git-common-dir")).absolute()
 
     @cached_property
+    def is_bare(self) -> bool:
+        """Whether it has no working tree."""
+        return self.line("rev-parse", "--is-bare-repository") == "true"
+
+    @cached_property
     def top(self) -> Path:
         """The root of the working tree; raises :class:`NotARepository` in a bare repository."""
         _ = self.common_dir

@@ -210,6 +210,81 @@ def test_fsck_repairs_missing_objects(first: Path, capsys: Printed) -> None:
     assert _objects(first) == every
 
 
+@pytest.fixture
+def two_versions(first: Path, git: Git, clone: CloneOf) -> Path:
+    """A fresh clone of two branches; only what main needs has been fetched."""
+    git("switch", "--quiet", "-c", "side")
+    save(first / "m.safetensors", a=7.0)
+    git("commit", "--quiet", "-a", "-m", "side")
+    git("push", "--quiet", "origin", "side")
+    return clone("second")
+
+
+def test_fsck_tells_other_versions_that_a_remote_has_from_lost_ones(
+    two_versions: Path, git: Git, capsys: Printed
+) -> None:
+    assert run("fsck", []) == 0
+    told = capsys.readouterr().out.splitlines()
+    count = int(told[0].split()[0])
+    assert told == [
+        f"{count} objects of other versions: not fetched from origin, which has them; to get them, type: "
+        "git theta fetch --all",
+        "2 manifests checked, 0 findings",
+    ]
+    assert _document("fsck", printed=capsys)["unfetched"] == {"origin": count}
+    run("fetch", ["--all"])
+    assert capsys.readouterr().out == f"fetched {count} objects\n"
+    assert run("fsck", []) == 0
+    assert capsys.readouterr().out == "2 manifests checked, 0 findings\n"
+
+
+def test_fsck_names_what_the_remote_has_not(two_versions: Path, bare: Path, capsys: Printed) -> None:
+    here = _objects(two_versions)
+    for path in [path for path in (bare / "lfs/objects").rglob("*") if path.is_file() and path.name not in here]:
+        path.unlink()
+    assert run("fsck", []) == 1
+    assert "not here: the values of group a; no remote is known to have it" in capsys.readouterr().out
+
+
+def test_fsck_calls_nothing_sound_that_no_remote_can_be_asked_for(
+    two_versions: Path, bare: Path, git: Git, capsys: Printed
+) -> None:
+    git("config", "theta.remote.origin.url", "s3://bucket/x?wrong")
+    assert run("fsck", []) == 1
+    assert "not here: the values of group a; origin could not be asked: " in capsys.readouterr().out
+    git("remote", "remove", "origin")
+    assert run("fsck", []) == 0  # with the remote went the branches that came from it
+
+
+@pytest.mark.parametrize("place", ["HEAD", "index", "working tree", "stash", "worktree"])
+def test_fsck_misses_what_is_used_now_though_the_remote_has_it(
+    two_versions: Path, git: Git, place: str, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    monkeypatch.setenv("GIT_THETA_SKIP_SMUDGE", "1")
+    match place:
+        case "HEAD":
+            git("switch", "--quiet", "--detach", "origin/side")
+        case "index":
+            git("restore", "--source=origin/side", "--staged", "m.safetensors")
+        case "working tree":
+            git("restore", "--source=origin/side", "m.safetensors")
+        case "stash":
+            git("restore", "--source=origin/side", "m.safetensors")
+            git("stash", "--quiet")
+        case "worktree":
+            git("worktree", "add", "--quiet", "../tree", "origin/side")
+    assert run("fsck", []) == 1
+    assert "not here: the values of group a; to get it, type: git theta fsck --repair" in capsys.readouterr().out
+    assert run("fsck", ["--repair"]) == 0
+
+
+def test_fsck_of_a_bare_repository(bare: Path, first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(bare)
+    assert run("fsck", []) == 1
+    shutil.copytree(first / ".git/theta", bare / "theta", dirs_exist_ok=True)
+    assert run("fsck", []) == 0
+
+
 def test_a_damaged_object_with_no_good_copy_stays(first: Path, bare: Path, capsys: Printed) -> None:
     path = next((first / ".git/theta/objects").glob("??/*"))
     _flip(path)

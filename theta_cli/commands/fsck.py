@@ -17,12 +17,17 @@ from theta_checkpoint.manifest import HEAD
 from theta_checkpoint.manifest import BadManifest
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.printable import counted
+from theta_cli.elsewhere import Elsewhere
+from theta_cli.elsewhere import asked
+from theta_cli.elsewhere import told
+from theta_cli.inventory import hollow_blobs
 from theta_cli.inventory import manifests
 from theta_cli.inventory import parsed
 from theta_cli.inventory import tracked
 from theta_cli.json_output import add_json_option
 from theta_cli.json_output import print_json
 from theta_git import remotes
+from theta_git.held import checked_out_blobs
 from theta_git.repository import Repository
 from theta_git.trees import blobs_beginning
 from theta_git.trees import reachable_blobs
@@ -31,10 +36,9 @@ from theta_store.checkpoint import StoredCheckpoint
 from theta_store.checks import damaged_objects
 from theta_store.checks import wrong_memories
 from theta_store.mend import mended
-from theta_store.needed import objects_of
 from theta_store.objects import hash_of
 from theta_store.presence import missing_digests
-from theta_store.presence import missing_text
+from theta_store.presence import text_of
 from theta_store.remotes.chosen import remote_of
 from theta_store.remotes.meter import Meter
 from theta_store.store import Store
@@ -73,10 +77,44 @@ class Checked:
         return {blob: parsed(text) for blob, text in blobs_beginning(self.repository, self.paths, HEAD)}
 
     @cached_property
+    def objects(self) -> Mapping[str, set[str]]:
+        """For each manifest, by its blob, the objects that it names."""
+        sound = ((blob, found) for blob, found in self.manifests.items() if isinstance(found, Manifest))
+        return {blob: _named(manifest) for blob, manifest in sound}
+
+    @cached_property
     def users(self) -> Mapping[str, str]:
         """For each object, the path of a checkpoint that needs it."""
-        sound = ((blob, found) for blob, found in self.manifests.items() if isinstance(found, Manifest))
-        return {oid: self.paths[blob] for blob, manifest in sound for oid in objects_of(manifest)}
+        return {oid: self.paths[blob] for blob, oids in self.objects.items() for oid in oids}
+
+    @cached_property
+    def missing(self) -> Mapping[str, set[str]]:
+        """For each manifest that lacks some, by its blob, the objects that it needs and that are not here."""
+        lacking = {oid for oid in self.users if not self.store.objects.has(oid)}
+        return {blob: oids & lacking for blob, oids in self.objects.items() if not lacking.isdisjoint(oids)}
+
+    @cached_property
+    def used(self) -> set[str]:
+        """The blobs that some worktree, stash or operation in progress uses now; none where nothing is missing."""
+        if not self.missing:
+            return set()
+        return checked_out_blobs(self.repository).keys() | hollow_blobs(self.repository)
+
+    @cached_property
+    def elsewhere(self) -> Elsewhere:
+        """What the remotes say of the objects that are not here."""
+        return asked(self.repository, self.store.objects, set[str]().union(*self.missing.values()))
+
+    def lost(self, blob: str) -> set[str]:
+        """What a manifest lacks and should not: what is used now must be here, and the rest at least on a remote."""
+        lacking = self.missing.get(blob, set())
+        return lacking if blob in self.used else lacking - self.elsewhere.every
+
+    @property
+    def unfetched(self) -> dict[str, int]:
+        """For each remote, how many objects only other versions need that are there and not here."""
+        used = {oid for blob, oids in self.missing.items() if blob in self.used for oid in oids}
+        return self.elsewhere.counts(self.elsewhere.every - used)
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -94,15 +132,18 @@ def run(args: Namespace) -> int:
     findings = [*_damage(checked, args.connectivity_only), *_faults(checked, args.connectivity_only)]
     findings += [*_damaged_records(repository), *_unfiltered(repository)]
     count = len(checked.manifests)
+    unfetched = checked.unfetched
     if args.json:
         facts = [asdict(finding) for finding in findings]
-        print_json({"manifests": count, "repaired": repaired, "findings": facts})
+        print_json({"manifests": count, "repaired": repaired, "findings": facts, "unfetched": unfetched})
     else:
         for finding in findings:
             blob = f" ({finding.blob[:10]})" if finding.blob else ""
             print(f"{finding.kind}: {finding.path}{blob}: {finding.message}")
         if args.repair:
             print(f"{counted(repaired, 'object')} repaired")
+        for line in told(unfetched, remotes.default(repository)):
+            print(line)
         print(f"{counted(count, 'manifest')} checked, {counted(len(findings), 'finding')}")
     return 1 if findings else 0
 
@@ -110,9 +151,7 @@ def run(args: Namespace) -> int:
 def _repaired(checked: Checked) -> int:
     """Replace what is damaged or missing; how many objects came. The cache is emptied: it fills itself again."""
     repository, objects = checked.repository, checked.store.objects
-    default = remotes.default(repository)
-    names = sorted(remotes.names(repository), key=lambda name: name != default)
-    places = [remote_of(repository, objects, name) for name in names]
+    places = [remote_of(repository, objects, name) for name in remotes.in_order(repository)]
     meter = Meter("fetching", sys.stderr)
     count = mended(objects, damaged_objects(objects), checked.users.keys(), places, meter)
     meter.close()
@@ -145,10 +184,25 @@ def _faults(checked: Checked, shallow: bool) -> Iterator[Finding]:
         if isinstance(manifest, BadManifest):
             yield Finding("manifest", path, blob, str(manifest))
             continue
-        if text := missing_text(manifest, checked.store.objects):
-            yield Finding("missing", path, blob, f"not here: {text}; to get it, type: git theta fsck --repair")
+        if lost := checked.lost(blob):
+            yield Finding("missing", path, blob, _missing(manifest, lost, checked.elsewhere))
         for message in () if shallow else _unreadable(StoredCheckpoint(manifest, checked.store.objects), sound):
             yield Finding("corrupt", path, blob, message)
+
+
+def _named(manifest: Manifest) -> set[str]:
+    """Every object that a manifest names, whether or not its recipes fit together."""
+    oids = {oid for recipe in manifest.recipes.values() for oid in recipe.oids}
+    return oids | ({manifest.sketches} if manifest.sketches else set())
+
+
+def _missing(manifest: Manifest, lost: set[str], elsewhere: Elsewhere) -> str:
+    """What cannot be had without the lost objects, and what to do about it."""
+    what = f"not here: {text_of(manifest, lost) or 'what its differences are estimated from'}"
+    if lost <= elsewhere.every:
+        return f"{what}; to get it, type: git theta fsck --repair"
+    reasons = elsewhere.silent or ("no remote is known to have it",)
+    return f"{what}; {'; '.join(reasons)}"
 
 
 def _unreadable(checkpoint: StoredCheckpoint, sound: set[str]) -> Iterator[str]:
@@ -181,7 +235,7 @@ def _damaged_records(repository: Repository) -> Iterator[Finding]:
 
 def _unfiltered(repository: Repository) -> Iterator[Finding]:
     """Tracked files of the index that were added without the filter."""
-    entries = tracked(repository)
+    entries = [] if repository.is_bare else tracked(repository)
     found = manifests(repository, (entry.index for entry in entries))
     for entry in entries:
         if entry.index and entry.index not in found:

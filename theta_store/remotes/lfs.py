@@ -56,6 +56,8 @@ _WORDS = 1 << 16
 """bytes of git-lfs's complaints that are read"""
 _LINES = 3
 """of them that are told"""
+_STORE = Path("lfs", "objects")
+"""the store of git-lfs in a git folder"""
 _AT_ONCE = 16
 """objects that are hashed and synced to disk at a time, more of which waits than computes"""
 _ALL_OF_IT = ("-c", "lfs.fetchinclude=", "-c", "lfs.fetchexclude=", "-c", "lfs.fetchrecentalways=false")
@@ -108,9 +110,7 @@ class LfsRemote:
         if here:
             with self._scratch({}) as scratch:
                 for oid in here:
-                    place = _place_in(scratch.folder, oid)
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    links.join(self.objects.path(oid), place)
+                    links.join(self.objects.path(oid), scratch.folder / _STORE / hash_of(oid))
                 command = ["lfs", "push", "--object-id", self._reached_as, "--stdin"]
                 complaint = self._transferred(scratch, command, map(hash_of, here), progress)
             if complaint is not None:
@@ -160,7 +160,7 @@ class LfsRemote:
         if not files:
             return dict.fromkeys(oids, ABSENT)
         with self._scratch(files) as scratch, ThreadPoolExecutor(_AT_ONCE) as pool:
-            arrivals = _Arrivals({oid: _place_in(scratch.folder, oid) for oid in sizes}, take, pool)
+            arrivals = _Arrivals(scratch.folder / _STORE, {hash_of(oid): oid for oid in sizes}, take, pool)
 
             def told(done: int, of: int) -> None:
                 arrivals.look()
@@ -188,6 +188,7 @@ class LfsRemote:
             self.objects.adopt(place, oid)
         except CorruptObject as error:
             return str(error)
+        place.unlink()
         return None
 
     def _sized(self, oids: Iterable[str]) -> dict[str, int]:
@@ -269,6 +270,7 @@ class LfsRemote:
         given = self._lfsconfig
         files = {**files, **({_LFSCONFIG: given} if given else {})}
         with scratch_repository(self.repository, files, self.objects.folder.parent / "tmp") as scratch:
+            _make_flat_store(scratch.folder / _STORE)
             yield scratch
 
     @property
@@ -308,16 +310,19 @@ class LfsRemote:
 class _Arrivals:
     """Objects that git-lfs brings, each taken while others are on their way."""
 
-    places: dict[str, Path]
-    """where those will lie that have not arrived yet"""
+    folder: Path
+    """where git-lfs puts them, under the names of their SHA-256"""
+    awaited: dict[str, str]
+    """those that have not arrived yet, by their SHA-256"""
     take: _Take
     pool: ThreadPoolExecutor
     taken: dict[str, Future[str | None]] = field(default_factory=dict)
 
     def look(self) -> None:
         """Take what has arrived since the last look: git-lfs gives a file its name when it is whole."""
-        for oid in [oid for oid, place in self.places.items() if place.exists()]:
-            self.taken[oid] = self.pool.submit(self.take, self.places.pop(oid), oid)
+        for name in filter(self.awaited.__contains__, os.listdir(self.folder)):
+            oid = self.awaited.pop(name)
+            self.taken[oid] = self.pool.submit(self.take, self.folder / name, oid)
 
     def refused(self) -> Failures:
         """Why some of what arrived was not taken."""
@@ -334,7 +339,14 @@ def _unsound_arrival(place: Path, oid: str) -> str | None:
 
 def _place_in(folder: Path, oid: str) -> Path:
     """Where git-lfs keeps an object in a git folder."""
-    return folder / "lfs" / "objects" / oid[:2] / oid[2:4] / hash_of(oid)
+    return folder / _STORE / oid[:2] / oid[2:4] / hash_of(oid)
+
+
+def _make_flat_store(folder: Path) -> None:
+    """A store of git-lfs in which ``ab/cd/NAME`` is ``NAME``: thousands of folders take longer than their objects."""
+    folder.mkdir(parents=True)
+    for number in range(256):
+        (folder / f"{number:02x}").symlink_to(".")
 
 
 def _endpoint_of(url: str) -> str:

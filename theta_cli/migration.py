@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from theta_checkpoint.failure import Failure
 from theta_checkpoint.printable import counted
 from theta_cli.conversion import Conversion
@@ -19,42 +17,30 @@ class NothingMatches(Failure):
     """No file is named like the patterns."""
 
 
-@dataclass(frozen=True, slots=True)
-class Migrated:
-    """What a conversion came to."""
-
-    files: int
-    """different versions of files"""
-    commits: int
-    warning: str | None = None
-    """what was lost by it"""
-
-    def told(self, everything: bool) -> str:
-        """That in a line; ``everything`` is whether history was rewritten."""
-        if not self.files:
-            return "nothing to convert: what matches has been converted before"
-        files = counted(self.files, "file")
-        if everything:
-            return (
-                f"converted {files} in {counted(self.commits, 'commit')}; what was before is kept at {history.BACKUP}*"
-            )
-        return f"converted {files} in a new commit; earlier commits are as they were"
+_NOTHING = "nothing to convert: all matching files were converted before"
 
 
-def migrate_history(conversion: Conversion, line: str | None) -> Migrated:
-    """Convert every commit of every branch and tag; ``line`` is what the patterns' attributes become."""
+def migrate_history(conversion: Conversion, line: str | None) -> list[str]:
+    """Convert every commit of every branch and tag; what to tell the user, in lines.
+
+    ``line`` is what the patterns' attributes become.
+    """
     repository = conversion.repository
     history.check_clean(repository)
     rules = Rules(conversion.file, attributes_with(repository, conversion.patterns, line))
     rewritten = history.rewrite(repository, rules)
     _check_out(repository, conversion)
-    return Migrated(_changed(conversion), rewritten.commits, rewritten.warning())
+    files, commits = _changed(conversion), counted(rewritten.commits, "commit")
+    done = f"converted {counted(files, 'file')} in {commits}; the old commits are kept at {history.BACKUP}*"
+    told = [done if files else _NOTHING, rewritten.warning(), history.NEXT]
+    return [text for text in told if text]
 
 
-def migrate_head(conversion: Conversion, line: str | None, message: str) -> Migrated:
-    """Convert what is committed now, in a new commit. The files of the working tree stay as they are.
+def migrate_head(conversion: Conversion, line: str | None, message: str) -> list[str]:
+    """Convert what is committed now, in a new commit; what to tell the user, in lines.
 
-    Only those of git-theta are written anew: of them it had kept the parameters alone.
+    The files of the working tree stay as they are, except those of git-theta, which are written anew: it had kept
+    only their parameters.
     """
     repository = Repository(conversion.repository.top)
     history.check_clean(repository)
@@ -62,7 +48,7 @@ def migrate_head(conversion: Conversion, line: str | None, message: str) -> Migr
     new = {entry.path: conversion.file(entry.path, entry.oid) for entry in entries}
     changed = [entry for entry in entries if new[entry.path] != entry.oid]
     if not changed and conversion.done:
-        return Migrated(0, 0)
+        return [_NOTHING]
     if not changed:
         patterns = " ".join(conversion.patterns)
         raise NothingMatches(f"no file matches {patterns}; to list files, type: git ls-files")
@@ -72,7 +58,7 @@ def migrate_head(conversion: Conversion, line: str | None, message: str) -> Migr
     with history.followed(repository):
         committed_blobs(repository, "HEAD", blobs, f"{message}\n")
     _check_out(repository, conversion)
-    return Migrated(_changed(conversion), 1)
+    return [f"converted {counted(_changed(conversion), 'file')} in a new commit; earlier commits are unchanged"]
 
 
 def _check_out(repository: Repository, conversion: Conversion) -> None:

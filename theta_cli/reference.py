@@ -1,6 +1,6 @@
 """The reference of all commands, from the same tables and parsers that run them.
 
-``python -m theta_cli.reference`` writes docs/commands.md and docs/git-theta.1; a test sees that they are current.
+``python -m theta_cli.reference`` writes docs/commands.md and docs/git-theta.1; a test checks that they are up to date.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from theta_cli.verbs import module_of
 
 def commands_page() -> str:
     """docs/commands.md."""
-    lines = ["# Commands", "", "Written by `python -m theta_cli.reference`; change the parsers, not this file."]
+    lines = ["# Commands", "", "As `git theta VERB -h` shows them. Generated: `python -m theta_cli.reference`."]
     for heading, verbs in VERBS.items():
         lines += ["", f"## {_sentence(heading)}"]
         for verb, summary in verbs.items():
             lines += ["", f"### git theta {verb}", "", f"{_sentence(summary)}.", "", f"    {usage(verb)}"]
             options = [f"* `{_spelling(action)}`: {_help(action)}" for action in actions(verb)]
             lines += ["", *options] if options else []
-    lines += ["", "## Settings", "", "Where both are set, the environment counts.", ""]
+    lines += ["", "## Settings", "", "If both are set, the environment variable counts.", ""]
     lines += ["| git configuration | environment | what it sets |", "| --- | --- | --- |"]
     lines += [f"| {_code(one.key)} | {_code(one.variable)} | {one.meaning} |" for one in SETTINGS]
     return "\n".join(lines) + "\n"

@@ -24,6 +24,7 @@ from theta_store.remotes import RemoteFailed
 from theta_store.remotes import reasons
 from theta_store.remotes.chosen import remote_of
 from theta_store.remotes.meter import Meter
+from theta_store.store import Store
 
 _NOWHERE = (
     "neither here nor there; if another remote has it: git theta fetch --all --remote NAME; "
@@ -50,7 +51,7 @@ def sent(repository: Repository, name: str, blobs: Mapping[str, str]) -> int:
     needed = needed_objects(repository, blobs)
     if not needed:
         return 0
-    objects = ObjectStore(repository.theta_dir / "objects")
+    objects = Store.at(repository.theta_dir).objects
     remote = remote_of(repository, objects, name)
     meter = Meter("sending", sys.stderr)
     try:

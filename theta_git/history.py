@@ -26,6 +26,8 @@ from theta_git.trees import blobs_beginning
 from theta_git.trees import empty_tree
 
 BACKUP = "refs/original/theta/"
+NEXT = "next: git push --force-with-lease, and have everyone clone again"
+"""what the user does after a rewriting"""
 ATTRIBUTES = ".gitattributes"
 
 _REWRITTEN = ("refs/heads", "refs/tags")
@@ -61,7 +63,7 @@ class Rewritten:
         if not self.signed_commits and not self.signed_tags:
             return None
         signed = f"{counted(self.signed_commits, 'signed commit')} and {counted(self.signed_tags, 'signed tag')}"
-        return f"{signed} lost their signatures, since they are others now; what was signed is kept at {BACKUP}*"
+        return f"{signed} lost their signatures, which no longer fit; the signed ones are kept at {BACKUP}*"
 
 
 @dataclass(frozen=True, slots=True)

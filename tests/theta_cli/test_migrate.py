@@ -74,7 +74,7 @@ def test_a_second_time_there_is_nothing_to_convert(plain: Path, git: Git, capsys
     commit = git("rev-parse", "HEAD")
     capsys.readouterr()
     assert run("migrate", ["*.safetensors"]) == 0
-    assert capsys.readouterr().out == "nothing to convert: what matches has been converted before\n"
+    assert capsys.readouterr().out == "nothing to convert: all matching files were converted before\n"
     assert git("rev-parse", "HEAD") == commit
     with pytest.raises(NothingMatches, match=r"no file matches \*\.pt"):
         run("migrate", ["*.pt"])

@@ -25,8 +25,8 @@ from theta_git.repository import Repository
 def configure(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("path", metavar="PATH", help="a checkpoint")
-    parser.add_argument("pattern", nargs="?", default="*", metavar="GLOB", help="only groups with such names")
-    parser.add_argument("--revision", default="HEAD", metavar="REV", help="begin here (default: HEAD)")
+    parser.add_argument("pattern", nargs="?", default="*", metavar="GLOB", help="only groups whose names match")
+    parser.add_argument("--revision", default="HEAD", metavar="REV", help="start from here (default: HEAD)")
     add_json_option(parser)
 
 

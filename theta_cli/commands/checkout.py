@@ -27,7 +27,7 @@ def configure(parser: ArgumentParser) -> None:
     side.add_argument("--ours", dest="stage", action="store_const", const=OURS, help="our version")
     side.add_argument("--theirs", dest="stage", action="store_const", const=THEIRS, help="their version")
     side.add_argument("--base", dest="stage", action="store_const", const=BASE, help="the common ancestor")
-    parser.add_argument("--to", metavar="FILE", type=Path, help="write it there; the path itself stays as it is")
+    parser.add_argument("--to", metavar="FILE", type=Path, help="write it here; the file at PATH stays as it is")
     parser.add_argument("path", metavar="PATH", help="a checkpoint in conflict")
 
 

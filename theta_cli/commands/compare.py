@@ -24,7 +24,7 @@ from theta_diff.history import blob_at
 from theta_diff.history import located
 from theta_diff.history import versions
 from theta_git.repository import Repository
-from theta_store.objects import ObjectStore
+from theta_store.store import Store
 
 _EPILOG = """\
 All numbers are estimates from sketches; no value is read. A cosine near 0 means that two branches changed the model in
@@ -54,7 +54,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("path", metavar="PATH", help="a checkpoint")
     parser.add_argument("branches", nargs="+", metavar="BRANCH", help="two or more branches or commits")
     parser.add_argument("--base", metavar="REV", help="measure from here (default: the best common ancestor of all)")
-    parser.add_argument("--group", default="*", metavar="GLOB", help="only groups with such names")
+    parser.add_argument("--group", default="*", metavar="GLOB", help="only groups whose names match")
     add_json_option(parser)
 
 
@@ -67,7 +67,7 @@ def run(args: Namespace) -> int:
     base_name = args.base or _merge_base(repository, args.branches)
     oids = [blob_at(repository, base_name, args.path), *tips]
     known = versions(repository, args.path, oids, args.group)
-    objects = ObjectStore(repository.theta_dir / "objects")
+    objects = Store.at(repository.theta_dir).objects
     base, *places = (located(known[oid], objects) for oid in oids)
     found = [
         Branch(name, place, drift(base, place), len(moved(base, place)))

@@ -23,7 +23,7 @@ def configure(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("commit", metavar="MERGE_COMMIT", help="the merge to explain")
     parser.add_argument("path", metavar="PATH", help="a checkpoint")
-    parser.add_argument("-a", "--all", action="store_true", help="unchanged parameter groups too")
+    parser.add_argument("-a", "--all", action="store_true", help="show unchanged parameter groups too")
     add_json_option(parser)
 
 

@@ -22,7 +22,7 @@ _LFS = "filter=lfs diff=lfs merge=lfs -text"
 def configure(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("patterns", nargs="+", metavar="PATTERN", help="as in .gitattributes, such as '*.pt'")
-    parser.add_argument("--to", choices=("plain", "lfs"), default="lfs", help="git-lfs (the default), or plain files")
+    parser.add_argument("--to", choices=("plain", "lfs"), default="lfs", help="what to turn them into (default: lfs)")
     parser.add_argument("--everything", action="store_true", help="rewrite every commit of every branch and tag")
 
 
@@ -34,12 +34,7 @@ def run(args: Namespace) -> int:
     blobs = reachable_blobs(repository) if args.everything else {e.oid: e.path for e in index_entries(repository)}
     fetched(repository, conversion.store.objects, needed_objects(repository, blobs), None)
     line = _LFS if args.to == "lfs" else None
-    if args.everything:
-        done = migrate_history(conversion, line)
-        print(done.told(everything=True))
-        if done.warning:
-            print(done.warning)
-    else:
-        done = migrate_head(conversion, line, f"No longer track {' '.join(args.patterns)} with theta")
-        print(done.told(everything=False))
+    message = f"No longer track {' '.join(args.patterns)} with theta"
+    told = migrate_history(conversion, line) if args.everything else migrate_head(conversion, line, message)
+    print("\n".join(told))
     return 0

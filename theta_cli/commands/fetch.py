@@ -27,12 +27,16 @@ from theta_store.store import Store
 def configure(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("paths", nargs="*", metavar="PATH", help="only what is at or below these paths")
-    parser.add_argument("--remote", metavar="NAME", help="instead of the branch's own remote")
-    parser.add_argument("--rev", metavar="REV", help="the checkpoints of a commit instead of the index")
-    parser.add_argument("--all", action="store_true", help="those of every commit that a ref or reflog holds")
-    parser.add_argument("--sketches", action="store_true", help="only what differences are estimated from")
+    parser.add_argument("--remote", metavar="NAME", help="fetch from here (default: the branch's own remote)")
+    parser.add_argument("--rev", metavar="REV", help="fetch for the checkpoints of a commit instead of the index")
+    parser.add_argument("--all", action="store_true", help="fetch for every commit that a ref or reflog holds")
+    parser.add_argument("--sketches", action="store_true", help="fetch only what differences are estimated from")
     parser.add_argument(
-        "--include", metavar="GLOB", action="append", default=[], help="only groups whose names match; repeatable"
+        "--include",
+        metavar="GLOB",
+        action="append",
+        default=[],
+        help="fetch only groups whose names match; may be repeated",
     )
     add_json_option(parser)
 

@@ -19,8 +19,8 @@ from theta_git.held import checked_out_blobs
 from theta_git.held import held_blobs
 from theta_git.repository import Repository
 from theta_git.trees import blobs_beginning
-from theta_store.objects import ObjectStore
 from theta_store.objects import hash_of
+from theta_store.store import Store
 from theta_store.sweep import GRACE
 from theta_store.sweep import Swept
 from theta_store.sweep import sweep
@@ -30,23 +30,23 @@ _DAY = 24 * 3600
 
 def configure(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("-n", "--dry-run", action="store_true", help="tell what would be done, change nothing")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="show what would be done, and change nothing")
     parser.add_argument(
         "--grace", type=float, metavar="DAYS", default=GRACE / _DAY,
-        help="how long an object that nothing needs is kept; 14 by default",
+        help="how long to keep an object that nothing needs (default: 14)",
     )  # fmt: skip
     parser.add_argument(
         "--prune-remote-verified", action="store_true",
-        help="also delete here what no worktree uses now and the remote has; each object is read back from it first",
+        help="also delete what no worktree uses and the remote has; each object is read back from the remote first",
     )  # fmt: skip
-    parser.add_argument("--remote", metavar="NAME", help="the remote to read back from, instead of the branch's own")
+    parser.add_argument("--remote", metavar="NAME", help="read back from here (default: the branch's own remote)")
     add_json_option(parser)
 
 
 def run(args: Namespace) -> int:
     """Delete objects that nothing which git still holds needs, in two steps with a grace period each."""
     repository = Repository()
-    objects = ObjectStore(repository.theta_dir / "objects")
+    objects = Store.at(repository.theta_dir).objects
     needed = {hash_of(oid) for _, text in held_blobs(repository, ANY_VERSION) for oid in object_ids(text)}
     swept = sweep(objects, needed, time.time(), args.grace * _DAY, dry=args.dry_run)
     found = Pruned()

@@ -16,7 +16,7 @@ from theta_git.repository import Repository
 def configure(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     add_scope_options(parser)
-    parser.add_argument("--dry-run", action="store_true", help="print what would be written and write nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be written, and write nothing")
     parser.add_argument("--force", action="store_true", help="replace values that theta did not write")
 
 

@@ -30,7 +30,7 @@ from theta_diff.renderers.terminal import lines
 from theta_diff.report import Report
 from theta_diff.wording import counts
 from theta_git.repository import Repository
-from theta_store.objects import ObjectStore
+from theta_store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,11 @@ class Entry:
 def configure(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("path", metavar="PATH", help="a checkpoint")
-    parser.add_argument("pattern", nargs="?", default="*", metavar="GLOB", help="only groups with such names")
+    parser.add_argument("pattern", nargs="?", default="*", metavar="GLOB", help="only groups whose names match")
     parser.add_argument("-p", "--patch", action="store_true", help="show what each commit did to each group")
-    parser.add_argument("-n", "--max-count", type=int, metavar="N", help="the newest N commits")
-    parser.add_argument("--revision", default="HEAD", metavar="REV", help="begin here (default: HEAD)")
-    parser.add_argument("--drift-from", metavar="REV", help="tell also the distance of each version to this one")
+    parser.add_argument("-n", "--max-count", type=int, metavar="N", help="show at most the newest N commits")
+    parser.add_argument("--revision", default="HEAD", metavar="REV", help="start from here (default: HEAD)")
+    parser.add_argument("--drift-from", metavar="REV", help="also show the distance of each version from this one")
     parser.add_argument("--color", choices=CHOICES, default="auto", help="when to colour (default: as git would)")
     add_json_option(parser)
 
@@ -75,7 +75,7 @@ def entries(repository: Repository, args: Namespace) -> Iterator[Entry]:
     found = steps(repository, args.path, args.revision, args.max_count)
     start = blob_at(repository, args.drift_from, args.path) if args.drift_from else None
     known = versions(repository, args.path, [start, *blobs(found)], args.pattern)
-    objects = ObjectStore(repository.theta_dir / "objects")
+    objects = Store.at(repository.theta_dir).objects
     place = lru_cache(maxsize=4)(lambda oid: located(known[oid], objects))
     for step in found:
         parent = step.old[0] if step.old else None

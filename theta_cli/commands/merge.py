@@ -32,7 +32,7 @@ def configure(parser: ArgumentParser) -> None:
         "-X", dest="options", metavar="OPTION=VALUE", action="append", default=[], help="an option of the strategy"
     )
     parser.add_argument("--recipe", metavar="FILE", help="rules in TOML: which strategy for which groups")
-    parser.add_argument("-n", "--dry-run", action="store_true", help="tell what would be done, touch nothing")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="show what would be done, and change nothing")
     parser.add_argument("--git", dest="rest", nargs=REMAINDER, default=[], help="further options for git merge")
     add_json_option(parser)
 

@@ -27,13 +27,6 @@ def run(args: Namespace) -> int:
     installation.installed_if_needed(repository)
     conversion = Conversion(repository, args.patterns, to_theta)
     message = f"Track {' '.join(args.patterns)} with theta"
-    if args.everything:
-        done = migrate_history(conversion, TRACKED)
-        print(done.told(everything=True))
-        if done.warning:
-            print(done.warning)
-        print("next: git push --force-with-lease, and let everyone clone anew")
-    else:
-        done = migrate_head(conversion, TRACKED, message)
-        print(done.told(everything=False))
+    told = migrate_history(conversion, TRACKED) if args.everything else migrate_head(conversion, TRACKED, message)
+    print("\n".join(told))
     return 0

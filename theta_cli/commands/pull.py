@@ -30,7 +30,7 @@ from theta_store.presence import missing_text
 def configure(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("paths", nargs="*", metavar="PATH", help="only what is at or below these paths")
-    parser.add_argument("--remote", metavar="NAME", help="instead of the branch's own remote")
+    parser.add_argument("--remote", metavar="NAME", help="fetch from here (default: the branch's own remote)")
 
 
 def run(args: Namespace) -> int:

@@ -16,9 +16,13 @@ from theta_store.remotes.chosen import NoRemote
 
 def configure(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("remote", nargs="?", metavar="REMOTE", help="the branch's own remote by default")
-    parser.add_argument("revs", nargs="*", metavar="REV", help="whose history's objects to send; HEAD by default")
-    parser.add_argument("--all", action="store_true", help="the objects of every ref and reflog")
+    parser.add_argument(
+        "remote", nargs="?", metavar="REMOTE", help="where to send them (default: the branch's own remote)"
+    )
+    parser.add_argument(
+        "revs", nargs="*", metavar="REV", help="send the objects of the history of these (default: HEAD)"
+    )
+    parser.add_argument("--all", action="store_true", help="send the objects of every ref and reflog")
 
 
 def run(args: Namespace) -> int:

@@ -13,10 +13,10 @@ from theta_git import configuration
 from theta_git import remotes
 from theta_git.configuration import Scope
 from theta_git.repository import Repository
-from theta_store.objects import ObjectStore
 from theta_store.remotes.chosen import DEFAULT
 from theta_store.remotes.chosen import remote_of
 from theta_store.remotes.kvstore import check_url
+from theta_store.store import Store
 
 _URL = re.compile(r"theta\.remote\.(.+)\.url")
 
@@ -28,10 +28,12 @@ class BadRemote(Failure):
 def configure(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.epilog = "A remote with the name of a git remote keeps that one's objects, instead of its git-lfs server."
-    parser.add_argument("action", nargs="?", choices=("list", "add", "remove"), default="list", help="default: list")
-    parser.add_argument("name", nargs="?", metavar="NAME", help="what to call it, or a git remote")
+    parser.add_argument(
+        "action", nargs="?", choices=("list", "add", "remove"), default="list", help="what to do (default: list)"
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="a name for the place, or a git remote")
     parser.add_argument("url", nargs="?", metavar="URL", help="s3://BUCKET/PATH, gs://BUCKET/PATH or file:///PATH")
-    parser.add_argument("--endpoint", metavar="URL", help="of a service that speaks S3 and is not Amazon's")
+    parser.add_argument("--endpoint", metavar="URL", help="the S3 service, if it is not Amazon's")
     parser.add_argument("--default", action="store_true", help="keep the objects of every git remote there")
     add_json_option(parser)
 
@@ -52,7 +54,7 @@ def run(args: Namespace) -> int:
 
 
 def _list(repository: Repository, as_json: bool) -> None:
-    objects = ObjectStore(repository.theta_dir / "objects")
+    objects = Store.at(repository.theta_dir).objects
     places = [found[1] for s in configuration.settings(repository, ["theta"]) if (found := _URL.fullmatch(s.key))]
     named = dict.fromkeys([*remotes.names(repository), *places])
     titles = {name: remote_of(repository, objects, name).title for name in named}

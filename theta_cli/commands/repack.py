@@ -19,6 +19,7 @@ from theta_cli.inventory import parsed
 from theta_cli.inventory import tracked
 from theta_git.commits import written_blob
 from theta_git.history import BACKUP
+from theta_git.history import NEXT
 from theta_git.history import Rules
 from theta_git.history import check_clean
 from theta_git.history import rewrite
@@ -41,7 +42,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("paths", nargs="*", metavar="PATH", help="only what is at or below these paths")
     parser.add_argument(
         "--everything", action="store_true",
-        help="rewrite every commit of every branch and tag, so that each version leans on the nearest there is",
+        help="rewrite every commit of every branch and tag, so that each version is based on the nearest there is",
     )  # fmt: skip
 
 
@@ -84,10 +85,11 @@ def _everything(repository: Repository, store: Store) -> int:
     store.registry.remember(recipes=done.recipes.values())
     rewritten = rewrite(repository, Rules(lambda path, blob: new.get(blob, blob)))
     commits = counted(rewritten.commits, "commit")
-    print(f"{counted(done.groups, 'group')} lean on better bases, in {commits}; what was before is kept at {BACKUP}*")
+    print(f"{counted(done.groups, 'group')} now have better bases, in {commits}; the old commits are kept at {BACKUP}*")
     if warning := rewritten.warning():
         print(warning)
-    print("its objects stay as long as that does; next: git push --force-with-lease, and let everyone clone anew")
+    print("their objects stay as long as the old commits do")
+    print(NEXT)
     return 0
 
 

@@ -40,7 +40,7 @@ def configure(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.epilog = _EPILOG
     parser.add_argument("version", metavar="[REV:]PATH", help="a checkpoint of a revision, or the file itself")
-    parser.add_argument("pattern", nargs="?", metavar="GLOB", help="look into the groups with such names")
+    parser.add_argument("pattern", nargs="?", metavar="GLOB", help="show in detail the groups whose names match")
     add_json_option(parser)
 
 

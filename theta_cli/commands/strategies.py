@@ -26,7 +26,7 @@ from theta_cli.json_output import print_json
 
 def configure(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("name", nargs="?", metavar="NAME", help="tell everything about one strategy")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="describe this strategy")
     add_json_option(parser)
 
 

@@ -200,7 +200,7 @@ class _Compute:
             rounded = self.strategy.merge(wide, ends, self.options, context).to(self.output)
         except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
             raise CannotMerge(context.group, f"strategy {self.strategy.name!r}: {error}") from error
-        if not self.options["allow_nonfinite"] and not _finite(rounded):
+        if not self.options["allow_nonfinite"] and not is_finite(rounded):
             kind = str(self.output).removeprefix("torch.")
             raise CannotMerge(context.group, f"strategy {self.strategy.name!r} gives values too large for {kind}")
         return rounded
@@ -215,12 +215,13 @@ def compute_dtype(base: Flat | None, sides: Sequence[Flat]) -> torch.dtype:
 def widened(version: Tensor, precision: torch.dtype, options: Options, context: Context) -> Tensor:
     """A version in the compute dtype; :class:`CannotMerge` if it holds NaN or infinity and may not."""
     wide = version.to(precision)
-    if not options["allow_nonfinite"] and not _finite(wide):
+    if not options["allow_nonfinite"] and not is_finite(wide):
         raise CannotMerge(context.group, "holds NaN or infinity (allow_nonfinite=true merges it all the same)")
     return wide
 
 
-def _finite(tensor: Tensor) -> bool:
+def is_finite(tensor: Tensor) -> bool:
+    """Whether a float tensor holds neither NaN nor infinity."""
     # A finite sum proves every term finite and takes one pass; only a sum that overflows needs a second look.
     if tensor.element_size() >= 4 and math.isfinite(tensor.sum().item()):
         return True

@@ -22,8 +22,9 @@ def computer(checkpoints: Sequence[Checkpoint | None], data: SideData, beside: B
     """What computes groups of these checkpoints, one per side and base last."""
     load()
     from theta_merge.compute import Computer
+    from theta_merge.reading import Reader
 
-    return Computer(checkpoints, data, beside)
+    return Computer(Reader(checkpoints), data, beside)
 
 
 def load() -> None:

@@ -147,21 +147,35 @@ class BesideEverySide:
         return b'{"lora_alpha": 2}'
 
 
-def test_a_pair_that_cannot_be_computed_stays_ours_as_a_pair(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "factor", "why"),
+    [
+        (torch.float32, float("nan"), "holds NaN or infinity"),
+        (torch.float16, 6e4, "the result is too large for F16"),
+    ],
+)
+def test_a_pair_that_cannot_be_computed_stays_ours_as_a_pair(
+    tmp_path: Path, dtype: torch.dtype, factor: float, why: str
+) -> None:
     store = Store.at(tmp_path / "theta")
     manifests = []
     for seed in range(3):
         a, b = factors(seed)
-        source = BytesSource(saved({A: a, B: b * float("nan") if seed == 2 else b}))
+        if seed == 2:
+            a, b = a.sign(), b.sign() * factor
+        source = BytesSource(saved({A: a.to(dtype), B: b.to(dtype)}))
         manifests.append(captured(source, identified(source), store))
     base, ours, theirs = manifests
     versions = Versions(base, (ours, theirs))
     result = settled(
         versions,
-        dict.fromkeys((conflict.name for conflict in versions.conflicts), choice("lora", {}, 2)),
+        dict.fromkeys(
+            (conflict.name for conflict in versions.conflicts),
+            choice("lora", {"weights": "1,999", "normalize": "false", "factors": "stack"}, 2),
+        ),
         store,
         0,
         BesideEverySide(),
     )
-    assert {item.conflict.name: item.why for item in result.open} == dict.fromkeys((A, B), "holds NaN or infinity")
+    assert {item.conflict.name: item.why for item in result.open} == dict.fromkeys((A, B), why)
     assert result.manifest.groups == ours.groups

@@ -17,11 +17,13 @@ from tests.strategies.devices import OnDevice
 from tests.strategies.devices import Pretended
 from theta_merge import compute
 from theta_merge import files
+from theta_merge import reading
+from theta_merge.tensors import tensor_of
 
 
 def placed(array: Any, group: Any) -> torch.Tensor:
-    """In the place of :func:`theta_merge.compute._placed`, which says ``to("cuda")``."""
-    tensor = compute.tensor_of(array)
+    """In the place of :func:`theta_merge.reading._placed`, which says ``to("cuda")``."""
+    tensor = tensor_of(array)
     return OnDevice(tensor) if group.choice.options["device"] == "cuda" else tensor
 
 
@@ -34,7 +36,7 @@ def inside(function: Callable[..., Any], *arguments: Any) -> Any:
 def device(monkeypatch: pytest.MonkeyPatch) -> None:
     """A device, whatever the machine."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(compute, "_placed", placed)
+    monkeypatch.setattr(reading, "_placed", placed)
     for name in ("merged", "seen", "surveyed", "merged_factors"):
         monkeypatch.setattr(compute, name, partial(inside, getattr(compute, name)))
 

@@ -79,8 +79,14 @@ class Screen:
     @cached_property
     def shown(self) -> list[str]:
         """The names that pass the filters."""
-        pattern = self.pattern if any(sign in self.pattern for sign in "*?[{") else f"*{self.pattern}*"
-        return [name for name, one in self.conflicts.items() if self._is_kind(one) and matches(name, pattern)]
+        return [name for name, one in self.conflicts.items() if self._is_kind(one) and matches(name, self._filter)]
+
+    @property
+    def _filter(self) -> str:
+        """The pattern as a glob."""
+        if any(sign in self.pattern for sign in "*?[{"):
+            return self.pattern
+        return f"*{self.pattern}*" if self.pattern else "*"
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -191,7 +197,7 @@ class Screen:
         if self.kind or row is None:
             return None
         if self.everything:
-            return self.pattern if any(sign in self.pattern for sign in "*?[{") else f"*{glob.escape(self.pattern)}*"
+            return self._filter
         return None if row.leaf or self.pattern else f"{glob.escape(row.key)}*"
 
     def reopened(self) -> Screen:

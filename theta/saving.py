@@ -15,6 +15,7 @@ from theta.paths import path_in_tree
 from theta.tensors import dtype_name
 from theta.tensors import identity
 from theta.tensors import is_tensor
+from theta.tensors import obstacle
 from theta.tensors import raw_bytes
 from theta.tensors import torch_fact
 from theta_checkpoint.failure import Failure
@@ -40,6 +41,7 @@ from theta_git.commits import committed
 from theta_git.commits import filter_in
 from theta_git.commits import start_of
 from theta_git.repository import Repository
+from theta_store.capture import FileChanged
 from theta_store.capture import captured
 from theta_store.capture import identified
 from theta_store.store import Store
@@ -47,6 +49,10 @@ from theta_store.store import Store
 
 class NotTracked(Failure):
     """The path is not a checkpoint's."""
+
+
+class TensorChanged(Failure):
+    """A tensor was written to while it was saved, as by another thread."""
 
 
 def save(
@@ -72,9 +78,13 @@ def save(
         repository: a folder of the repository.
 
     The working tree stays as it is, and there need be none; on the current branch the index follows, so that the
-    next commit keeps what was saved. Only groups that are new are stored. Raises :class:`NotTracked`, ValueError for
-    what the format cannot hold, and :class:`theta_store.objects.StoreNotWritable`.
+    next commit keeps what was saved. Only groups that are new are stored. A branch that gets other commits meanwhile
+    is followed. Raises :class:`NotTracked`, ValueError for what the format cannot hold, :class:`TensorChanged`,
+    :class:`theta_git.commits.BranchMoved` if the branch got another version of this file meanwhile, and
+    :class:`theta_store.objects.StoreNotWritable`.
     """
+    if not isinstance(state_dict, Mapping):
+        raise CannotWrite(f"a {type(state_dict).__name__} is no state dict; of a module, save what state_dict() gives")
     git = Repository(Path(repository))
     place = path_in_tree(git, path)
     ref = branch_ref(git, branch)
@@ -83,8 +93,11 @@ def save(
         raise NotTracked(f"{place} is not tracked by theta; to track it, type: git theta track {place}")
     source = _file(state_dict, place, metadata or {})
     store = Store.at(git.theta_dir)
-    manifest = captured(source, identified(source), store, _earlier(git.blob(f"{start}:{place}")))
-    return committed(git, ref, {place: bytes(manifest)}, message)
+    try:
+        manifest = captured(source, identified(source), store, _earlier(git.blob(f"{start}:{place}")))
+    except FileChanged as error:
+        raise TensorChanged(f"{place}: a tensor was written to while it was saved; save a copy of it") from error
+    return committed(git, ref, {place: bytes(manifest)}, message, start)
 
 
 def _filter(git: Repository, start: str, place: str) -> str | None:
@@ -106,10 +119,11 @@ def _file(state_dict: Mapping[str, Any], path: str, metadata: Mapping[str, str])
     """The file for a state dict; its name tells the format. Raises ValueError."""
     if not path.endswith(".safetensors"):
         return _pytorch_file({**state_dict, safetensors.METADATA: dict(metadata)} if metadata else state_dict)
-    tensors = {name: leaf for name, leaf in sorted(state_dict.items()) if is_tensor(leaf)}
-    for name in state_dict.keys() - tensors.keys():
-        raise CannotWrite(f"{name}: a safetensors file has no place for it")
-    groups = [Group(name, dtype_name(leaf), tuple(leaf.shape), 0, 0) for name, leaf in tensors.items()]
+    for name, leaf in state_dict.items():
+        if not (isinstance(name, str) and is_tensor(leaf)):
+            raise CannotWrite(f"{name}: a safetensors file has no place for it")
+    tensors = dict(sorted(state_dict.items()))
+    groups = [_group(name, name, leaf) for name, leaf in tensors.items()]
     values = [Value(f"{safetensors.METADATA}/{key}", json.dumps(text)) for key, text in sorted(metadata.items())]
     return _FileInMemory(safetensors.written(groups, (), values), tensors)
 
@@ -123,10 +137,11 @@ def _pytorch_file(state_dict: Mapping[str, Any]) -> _FileInMemory:
         if not is_tensor(thing):
             return torch_fact(thing) or refused(name, thing)
         tensor: Any = thing
+        fresh = _group(name, str(len(groups)), tensor)
         number = numbers.setdefault(identity(tensor), len(groups))
         if number == len(groups):
-            groups.append(Group(str(number), dtype_name(tensor), tuple(tensor.shape), 0, 0))
-            tensors[str(number)] = tensor
+            groups.append(fresh)
+            tensors[fresh.name] = tensor
         return new_tensor(groups[number], number)
 
     try:
@@ -134,6 +149,16 @@ def _pytorch_file(state_dict: Mapping[str, Any]) -> _FileInMemory:
     except RecursionError:
         raise CannotWrite("its parts are nested too deeply") from None
     return _FileInMemory(pytorch_zip.written(groups, root), tensors)
+
+
+def _group(entry: str, name: str, tensor: Any) -> Group:
+    """The tensor of an entry as a group of that name; raises :class:`CannotWrite`."""
+    if why := obstacle(tensor):
+        raise CannotWrite(f"{entry}: {why}")
+    try:
+        return Group(name, dtype_name(tensor), tuple(tensor.shape), 0, 0)
+    except KeyError as error:
+        raise CannotWrite(f"{entry}: tensors of {tensor.dtype} cannot be saved") from error
 
 
 class _FileInMemory:

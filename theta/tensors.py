@@ -26,7 +26,7 @@ def identity(tensor: Any) -> object:
     """Equal for tensors that are one and the same memory, seen in the same way."""
     if not sys.modules.get("torch") or not isinstance(tensor, sys.modules["torch"].Tensor) or not tensor.numel():
         return id(tensor)
-    return tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride()
+    return tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride(), tensor.is_conj(), tensor.is_neg()
 
 
 def torch_fact(thing: object) -> object:
@@ -42,11 +42,23 @@ def torch_fact(thing: object) -> object:
 
 
 def dtype_name(tensor: Any) -> str:
-    """The key of DTYPES; raises ValueError for an element type that no checkpoint holds."""
+    """The key of DTYPES; raises KeyError for an element type that no checkpoint holds."""
     name = getattr(tensor.dtype, "name", "") or str(tensor.dtype).removeprefix("torch.")
-    if name not in _BY_NUMPY_NAME:
-        raise ValueError(f"tensors of {tensor.dtype} cannot be saved")
     return _BY_NUMPY_NAME[name]
+
+
+def obstacle(tensor: Any) -> str | None:
+    """Why a tensor's elements cannot be read in C order; None where they can."""
+    if not sys.modules.get("torch") or not isinstance(tensor, sys.modules["torch"].Tensor):
+        return None
+    torch = sys.modules["torch"]
+    if isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin):
+        return "it has no shape before the first batch"
+    if tensor.is_nested or tensor.layout != torch.strided:
+        return f"its layout is {'nested' if tensor.is_nested else tensor.layout}; a dense tensor can be saved"
+    if tensor.is_meta:
+        return "it is on the meta device, without values"
+    return None
 
 
 def raw_bytes(tensor: Any) -> memoryview:
@@ -56,19 +68,20 @@ def raw_bytes(tensor: Any) -> memoryview:
     if not isinstance(tensor, numpy.ndarray):
         import torch
 
-        return memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
+        return memoryview(plain.reshape(-1).view(torch.uint8).numpy())
     ordered = numpy.ascontiguousarray(tensor).reshape(-1)
     if ordered.dtype.byteorder == ">":
         ordered = ordered.astype(ordered.dtype.newbyteorder("<"))
     return ordered.view(numpy.uint8).data
 
 
-def torch_tensor(raw: bytes, dtype: str, shape: tuple[int, ...], strides: tuple[int, ...] | None) -> torch.Tensor:
-    """The tensor in these bytes, in memory of its own; ``strides`` in elements. Raises ValueError."""
+def torch_tensor(raw: bytearray, dtype: str, shape: tuple[int, ...], strides: tuple[int, ...] | None) -> torch.Tensor:
+    """The tensor in these bytes, which share its memory; ``strides`` in elements. Raises ValueError."""
     import torch
 
     kind = getattr(torch, DTYPES[dtype].numpy)
-    flat = torch.frombuffer(bytearray(raw), dtype=kind) if raw else torch.empty(0, dtype=kind)
+    flat = torch.frombuffer(raw, dtype=kind) if raw else torch.empty(0, dtype=kind)
     if strides is None:
         return flat.reshape(shape)
     last = sum((extent - 1) * step for extent, step in zip(shape, strides, strict=True))

@@ -8,6 +8,7 @@ from theta_cli.conversion import Conversion
 from theta_cli.conversion import attributes_with
 from theta_git import history
 from theta_git.commits import committed_blobs
+from theta_git.commits import start_of
 from theta_git.history import Rules
 from theta_git.repository import Repository
 from theta_git.trees import index_entries
@@ -44,6 +45,7 @@ def migrate_head(conversion: Conversion, line: str | None, message: str) -> list
     """
     repository = Repository(conversion.repository.top)
     history.check_clean(repository)
+    start = start_of(repository, "HEAD")
     entries = index_entries(repository)
     new = {entry.path: conversion.file(entry.path, entry.oid) for entry in entries}
     changed = [entry for entry in entries if new[entry.path] != entry.oid]
@@ -56,7 +58,7 @@ def migrate_head(conversion: Conversion, line: str | None, message: str) -> list
     old = next((entry.oid for entry in entries if entry.path == history.ATTRIBUTES), None)
     blobs = {entry.path: new[entry.path] for entry in changed} | {history.ATTRIBUTES: attributes(old)}
     with history.followed(repository):
-        committed_blobs(repository, "HEAD", blobs, f"{message}\n")
+        committed_blobs(repository, "HEAD", blobs, f"{message}\n", start)
     _check_out(repository, conversion)
     return [f"converted {counted(_changed(conversion), 'file')} in a new commit; earlier commits are unchanged"]
 

@@ -32,7 +32,7 @@ def epsilon(dtype: str) -> float:
     return float(following.astype(numpy.float64)[0]) - 1
 
 
-def flat_array(raw: bytes | memoryview, dtype: str) -> NDArray[Any]:
+def flat_array(raw: bytes | bytearray | memoryview, dtype: str) -> NDArray[Any]:
     """The elements of raw bytes as a 1-d array that shares their memory."""
     import numpy
 
@@ -40,11 +40,11 @@ def flat_array(raw: bytes | memoryview, dtype: str) -> NDArray[Any]:
 
 
 def shaped_array(
-    raw: bytes | memoryview, dtype: str, shape: tuple[int, ...], strides: tuple[int, ...] | None
+    raw: bytes | bytearray | memoryview, dtype: str, shape: tuple[int, ...], strides: tuple[int, ...] | None
 ) -> NDArray[Any]:
     """The tensor stored in raw bytes: shape ``shape``, permuted from storage order when ``strides`` says so.
 
-    ``strides`` are in elements. The array shares the memory of ``raw`` and is read-only. Raises ValueError
+    ``strides`` are in elements. The array shares the memory of ``raw`` and is read-only if that is. Raises ValueError
     where shape and strides reach outside of ``raw``.
     """
     from numpy.lib.stride_tricks import as_strided
@@ -56,4 +56,4 @@ def shaped_array(
     if 0 not in shape and last >= flat.size:
         raise ValueError(f"shape {shape} with strides {strides} does not lie in {flat.size} elements")
     itemsize = flat.dtype.itemsize
-    return as_strided(flat, shape, tuple(step * itemsize for step in strides), writeable=False)
+    return as_strided(flat, shape, tuple(step * itemsize for step in strides), writeable=flat.flags.writeable)

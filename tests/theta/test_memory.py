@@ -16,9 +16,17 @@ import torch
 from safetensors.torch import load_file
 
 import theta
+from theta import saving
 from theta.loading import Framework
+from theta.loading import NoSuchGroup
 from theta.loading import NotACheckpoint
 from theta.saving import NotTracked
+from theta.saving import TensorChanged
+from theta_checkpoint.layout import Source
+from theta_git.commits import BranchMoved
+from theta_git.commits import NoBranch
+from theta_store.capture import Identified
+from theta_store.capture import identified
 
 Git = Callable[..., str]
 
@@ -217,3 +225,125 @@ def test_errors_say_what_is_wrong(tracked: Path) -> None:
         theta.load("HEAD", ".gitattributes")
     with pytest.raises(ValueError, match="safetensors file has no place for it"):
         theta.save({"w": STATE["w"], "epoch": 3}, "m.safetensors", message="x")
+
+
+def test_a_nested_file_comes_back_whole(tracked: Path, git: Git) -> None:
+    model = torch.nn.Linear(3, 2)
+    theta.save({"model": model.state_dict(), "epoch": 3, "rates": (0.1, None)}, "run.pt", message="x", branch="runs/1")
+    with theta.open_file("runs/1", "run.pt") as file:
+        found = torch.load(file, weights_only=True)
+    assert (found["epoch"], found["rates"]) == (3, (0.1, None))
+    model.load_state_dict(found["model"])
+    git("switch", "--quiet", "runs/1")
+    with theta.open_file("HEAD", "run.pt") as file:
+        assert file.read() == (tracked / "run.pt").read_bytes()
+
+
+def test_the_groups_of_one_entry_have_its_names(tracked: Path) -> None:
+    model = torch.nn.Linear(3, 2)
+    theta.save({"ema": {"model": model.state_dict()}, "step": torch.tensor(3)}, "run.pt", message="x")
+    inner = theta.load("HEAD", "run.pt").within("ema").within("model")
+    assert sorted(inner) == ["bias", "weight"]
+    model.load_state_dict(inner)
+    with pytest.raises(NoSuchGroup, match=r"within 'model'; there are: ema/model/bias, ema/model/weight, step"):
+        theta.load("HEAD", "run.pt").within("model")
+
+
+def test_a_pattern_that_matches_nothing_is_told(tracked: Path) -> None:
+    theta.save({**STATE, "[odd]": STATE["w"]}, "m.safetensors", message="trained")
+    with pytest.raises(NoSuchGroup, match=r"no group matches 'encoder\.\*'; there are: .* and 1 more"):
+        theta.load("HEAD", "m.safetensors", ["w", "encoder.*"])
+    assert list(theta.load("HEAD", "m.safetensors", "[odd]")) == ["[odd]"]
+
+
+@pytest.mark.parametrize("framework", ["torch", "numpy"])
+def test_values_may_be_changed_in_place(tracked: Path, framework: Framework) -> None:
+    theta.save(STATE, "m.safetensors", message="trained")
+    loaded = theta.load("HEAD", "m.safetensors", framework=framework)
+    first = loaded["w"]
+    first += 1
+    assert (first == loaded["w"] + 1).all()
+
+
+def test_views_that_show_other_values_of_the_same_memory_are_kept_apart(tracked: Path) -> None:
+    tensor = torch.tensor([1 + 2j, 3 - 4j])
+    theta.save({"a": tensor, "b": tensor.conj(), "c": tensor.imag, "d": tensor.conj().imag}, "m.pt", message="x")
+    found = theta.load("HEAD", "m.pt")
+    assert [found[name].tolist() for name in "abcd"] == [[1 + 2j, 3 - 4j], [1 - 2j, 3 + 4j], [2.0, -4.0], [-2.0, 4.0]]
+
+
+@pytest.mark.parametrize("path", ["m.pt", "m.safetensors"])
+@pytest.mark.parametrize(
+    ("tensor", "why"),
+    [
+        (torch.empty(2, device="meta"), "meta device"),
+        (torch.eye(2).to_sparse(), r"layout is torch\.sparse_coo"),
+        (torch.nn.UninitializedParameter(), "no shape before"),
+        (torch.empty(2, dtype=torch.bits8), r"tensors of torch\.bits8 cannot be saved"),
+        (np.array(["a"]), "tensors of <U1 cannot be saved"),
+    ],
+)
+def test_a_tensor_that_cannot_be_kept_is_named(tracked: Path, path: str, tensor: object, why: str) -> None:
+    with pytest.raises(ValueError, match=f"layer: .*{why}"):
+        theta.save({"layer": tensor}, path, message="x")
+
+
+@pytest.mark.parametrize(
+    "state",
+    [{0: torch.ones(1)}, {"__metadata__": torch.ones(1)}, {"z": torch.ones(1, dtype=torch.complex128)}, {"a": {}}],
+)
+def test_a_safetensors_file_that_nobody_could_read_is_not_written(tracked: Path, state: dict[Any, Any]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(state))}: a safetensors file"):
+        theta.save(state, "m.safetensors", message="x")
+
+
+def test_a_module_is_no_state_dict(tracked: Path) -> None:
+    with pytest.raises(ValueError, match=r"a Linear is no state dict; .*state_dict\(\)"):
+        theta.save(torch.nn.Linear(1, 1), "m.pt", message="x")  # type: ignore[arg-type]
+
+
+def test_a_branch_by_its_full_name(tracked: Path, git: Git) -> None:
+    commit = theta.save(STATE, "m.pt", message="x", branch="refs/heads/side")
+    assert git("rev-parse", "side").strip() == commit
+    for name in ("a..b", "-x", "@{-1}"):
+        with pytest.raises(NoBranch, match="no name of a branch"):
+            theta.save(STATE, "m.pt", message="x", branch=name)
+
+
+@pytest.mark.parametrize("branch", ["main", "runs/1"])
+def test_a_branch_that_moves_meanwhile_is_followed(
+    tracked: Path, git: Git, monkeypatch: pytest.MonkeyPatch, branch: str
+) -> None:
+    theta.save(STATE, "m.safetensors", message="first", branch=branch)
+    _meanwhile(monkeypatch, lambda: theta.save(STATE, "other.pt", message="meanwhile", branch=branch))
+    theta.save({"w": STATE["w"] + 1}, "m.safetensors", message="second", branch=branch)
+    assert git("log", "-3", "--format=%s", branch).split() == ["second", "meanwhile", "first"]
+    assert list(theta.load(branch, "other.pt")) == sorted(STATE)
+
+
+def test_another_version_that_came_meanwhile_is_not_covered(
+    tracked: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _meanwhile(monkeypatch, lambda: theta.save(STATE, "m.pt", message="meanwhile"))
+    with pytest.raises(BranchMoved, match=r"m\.pt: main got another version meanwhile; save it again"):
+        theta.save({"w": STATE["w"] + 1}, "m.pt", message="second")
+    assert git("log", "-1", "--format=%s") == "meanwhile\n"
+
+
+def _meanwhile(monkeypatch: pytest.MonkeyPatch, action: Callable[[], object]) -> None:
+    """Have something else happen, once, while theta.save identifies the tensors."""
+
+    def identified_and_then(source: Source) -> Identified:
+        found = identified(source)
+        monkeypatch.setattr(saving, "identified", identified)
+        action()
+        return found
+
+    monkeypatch.setattr(saving, "identified", identified_and_then)
+
+
+def test_a_tensor_that_is_written_to_meanwhile_is_told(tracked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = {"w": torch.zeros(100_000)}
+    _meanwhile(monkeypatch, lambda: state["w"].add_(1))
+    with pytest.raises(TensorChanged, match="save a copy"):
+        theta.save(state, "m.pt", message="x")

@@ -77,7 +77,7 @@ def written(groups: Sequence[Blank], ties: Iterable[BlankView], values: Iterable
     holes: list[Segment] = []
     position = 0
     for group in sorted(groups, key=lambda group: (-DTYPES[group.dtype].itemsize, group.name)):
-        if group.strides or group.name in header:
+        if group.strides or group.name in header or group.name == METADATA or group.dtype == "C128":
             raise CannotWrite(f"{group.name}: a safetensors file cannot hold it")
         end = position + byte_length(group.dtype, group.shape)
         header[group.name] = {"dtype": group.dtype, "shape": list(group.shape), "data_offsets": [position, end]}

@@ -22,7 +22,9 @@ from tests.clones import failing
 from tests.clones import first as first
 from tests.clones import save
 from theta_cli.main import run
+from theta_git.held import NotWhole
 from theta_git.repository import Repository
+from theta_git.trees import UnreadableBlob
 from theta_store.objects import CorruptObject
 from theta_store.objects import ObjectStore
 from theta_store.remotes.kvstore import KvStoreRemote
@@ -403,6 +405,43 @@ def test_an_operation_in_progress_keeps_what_it_needs(first: Path, git: Git) -> 
         assert (first / "m.safetensors").read_bytes() == theirs
         git(operation, "--abort")
         assert run("fsck", []) == 0
+
+
+@pytest.mark.parametrize("where", ["header", "content"])
+def test_a_manifest_that_git_cannot_read_is_named_and_what_it_needs_stays(
+    first: Path, git: Git, where: str, capsys: Printed
+) -> None:
+    save(first / "m.safetensors", a=5.0)
+    git("commit", "--quiet", "-a", "-m", "next")
+    blob = git("rev-parse", "HEAD~:m.safetensors").strip()
+    file = first / ".git/objects" / blob[:2] / blob[2:]
+    data = bytearray(file.read_bytes())
+    data[1 if where == "header" else len(data) // 2] ^= 4
+    file.chmod(0o644)
+    file.write_bytes(data)
+    assert run("fsck", []) == 1
+    assert f"manifest: m.safetensors ({blob[:10]}): git cannot read blob {blob[:10]}" in capsys.readouterr().out
+    before = _files(first)
+    with pytest.raises(UnreadableBlob, match="git fsck"):
+        run("gc", ["--grace", "0"])
+    assert _files(first) == before
+
+
+def test_gc_deletes_nothing_while_git_lacks_a_part_of_its_history(first: Path, git: Git) -> None:
+    git("clone", "--quiet", "--shared", str(first), "../second")
+    os.chdir("../second")
+    save(Path("m.safetensors"), a=5.0)
+    git("commit", "--quiet", "-a", "-m", "own")
+    tree = git("rev-parse", "HEAD~^{tree}").strip()
+    lent = first / ".git/objects" / tree[:2] / tree[2:]
+    lent.rename(first / "away")  # as a disk that is not mounted
+    before = _files(Path.cwd())
+    with pytest.raises(NotWhole, match=r"nothing was changed; .* git fsck"):
+        run("gc", ["--grace", "0"])
+    assert _files(Path.cwd()) == before
+    (first / "away").rename(lent)
+    assert run("gc", ["--grace", "0"]) == 0
+    assert _files(Path.cwd()) == before
 
 
 def test_a_flipped_bit_in_a_conflict_record_is_named_and_not_believed(first: Path, git: Git, capsys: Printed) -> None:

@@ -7,22 +7,44 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from theta_checkpoint.failure import Failure
 from theta_git.repository import Repository
+from theta_git.trees import UnreadableBlob
 from theta_git.trees import blobs_beginning
 from theta_git.trees import commit_entries
 
 _OID = re.compile(r"\b[0-9a-f]{40,64}\b")
 
 
+class NotWhole(Failure):
+    """What is held cannot be told."""
+
+
+def check_whole(repository: Repository) -> None:
+    """Raise :class:`NotWhole` unless git has all that its history consists of: what it lacks may need anything."""
+    every = ("--objects", "--quiet", "--exclude-promisor-objects", "--all", "--reflog", "--indexed-objects")
+    done = repository.finished("rev-list", *every)
+    if done.returncode:
+        words = done.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
+        raise NotWhole(
+            f"git cannot read all of its history ({words}), so nothing can be told to be needed by no one; "
+            "nothing was changed; to find what is missing, type: git fsck"
+        )
+
+
 def held_blobs(repository: Repository, start: bytes) -> Iterator[tuple[str, bytes]]:
     """Id and content of every blob in git's object database that begins with ``start``.
 
     That is more than refs, reflogs, indexes, stashes and merges in progress of all worktrees can reach: a commit
-    that nothing points to counts too, until git's own gc prunes it.
+    that nothing points to counts too, until git's own gc prunes it. Raises :class:`UnreadableBlob` where git cannot
+    read one: it may need anything.
     """
     listed = repository.output(
         "cat-file", "--batch-all-objects", "--unordered", "--buffer", "--batch-check=%(objecttype) %(objectname)"
     )
+    for line in listed.splitlines():
+        if line.endswith(b" missing"):  # it is here, and no one can tell what it is
+            raise UnreadableBlob(line.split()[0].decode())
     blobs = (line[5:].decode() for line in listed.splitlines() if line.startswith(b"blob "))
     yield from blobs_beginning(repository, blobs, start)
 

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from theta_checkpoint.failure import Failure
+from theta_git.repository import GitFailed
 from theta_git.repository import Repository
 
 EMPTY_BLOBS = (
@@ -20,6 +22,14 @@ EMPTY_BLOBS = (
 """id of the empty blob in SHA-1 and in SHA-256"""
 _PIECE = 1 << 20
 _REGULAR = ("100644", "100755")
+
+
+class UnreadableBlob(Failure):
+    """Git has a file for a blob, and cannot read it."""
+
+    def __init__(self, oid: str) -> None:
+        super().__init__(f"git cannot read blob {oid[:10]}; to find all that is damaged, type: git fsck --full")
+        self.oid = oid
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,11 @@ def reachable_blobs(repository: Repository, revisions: Sequence[str] = EVERYTHIN
 
 
 def blobs_beginning(repository: Repository, oids: Iterable[str], start: bytes) -> Iterator[tuple[str, bytes]]:
-    """Id and content of those blobs that begin with ``start``; the others are not held in memory."""
+    """Id and content of those blobs that begin with ``start``; the others are not held in memory.
+
+    Blobs that are not here are left out. Raises :class:`UnreadableBlob` at one that is damaged: whoever goes on without
+    it would take what it needs for needed by nothing.
+    """
     with tempfile.TemporaryFile() as questions:
         questions.write("".join(f"{oid}\n" for oid in oids).encode())
         questions.seek(0)
@@ -90,24 +104,39 @@ def blobs_beginning(repository: Repository, oids: Iterable[str], start: bytes) -
         with subprocess.Popen(command, cwd=repository.folder, stdin=questions, stdout=subprocess.PIPE) as process:
             assert process.stdout
             yield from _answers(process.stdout, start)
+        if process.returncode:
+            raise GitFailed(("cat-file", "--batch"), "it failed; to find what is damaged, type: git fsck")
+
+
+def unreadable_blobs(repository: Repository, oids: Iterable[str]) -> list[str]:
+    """Those blobs of which git has a file and cannot even tell what it is: it calls them missing."""
+    stdin = "".join(f"{oid}\n" for oid in oids).encode()
+    listed = repository.output("cat-file", "--buffer", "--batch-check=%(objecttype)", stdin=stdin)
+    return [line.split()[0].decode() for line in listed.splitlines() if line.endswith(b" missing")]
 
 
 def _answers(stream: IO[bytes], start: bytes) -> Iterator[tuple[str, bytes]]:
     while header := stream.readline().split():
         if len(header) != 3:
             continue  # a missing object
-        size = int(header[2])
-        head = stream.read(min(size, len(start)))
-        if head == start:
-            yield header[0].decode(), head + stream.read(size - len(head))
+        oid, size = header[0].decode(), int(header[2])
+        content = stream.read(min(size, len(start)))
+        if content == start:
+            content += stream.read(size - len(content))
+            rest = size - len(content)
         else:
-            _skip(stream, size - len(head))
-        stream.read(1)
+            rest = _not_skipped(stream, size - len(content))
+        if rest or stream.read(1) != b"\n":
+            raise UnreadableBlob(oid)
+        if content.startswith(start):
+            yield oid, content
 
 
-def _skip(stream: IO[bytes], length: int) -> None:
-    while length > 0:
-        length -= len(stream.read(min(length, _PIECE)))
+def _not_skipped(stream: IO[bytes], length: int) -> int:
+    """How many of so many bytes the stream does not have."""
+    while length and (piece := stream.read(min(length, _PIECE))):
+        length -= len(piece)
+    return length
 
 
 def _parted(record: bytes) -> tuple[Sequence[str], str]:

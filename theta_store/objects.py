@@ -19,6 +19,9 @@ from theta_store import links
 MAX_OBJECT = 1 << 30
 """bytes; chunks and bundles have some 16 MiB, and the sketches of a million groups 288 MB"""
 
+_LENDERS = 6
+"""how many stores are read one behind the other: as many as git reads"""
+
 _MEND = "look for a good copy with: git theta fsck --repair"
 
 
@@ -42,9 +45,9 @@ class StoreNotWritable(Failure):
 class ObjectStore:
     """The objects under one folder, shared by all worktrees of a repository.
 
-    They are read from other places too: from what gc set aside and has not deleted yet, from the folders that
-    ``info/alternates`` lists, one a line, and from the stores of the repositories from which git itself borrows
-    objects (``git clone --reference``).
+    They are read from other places too: from what gc set aside and has not deleted yet, from the stores whose
+    folders ``info/alternates`` lists, one a line, and from those of the repositories from which git itself borrows
+    objects (``git clone --reference``); and from where these read in turn.
     """
 
     folder: Path
@@ -58,10 +61,20 @@ class ObjectStore:
     @cached_property
     def places(self) -> tuple[Path, ...]:
         """Every folder in which an object may lie, our own first."""
+        found: dict[Path, None] = {}
+        stores = [self]
+        for _ in range(_LENDERS):
+            found.update((place, None) for store in stores for place in (store.folder, store.aside))
+            stores = [ObjectStore(lender) for store in stores for lender in store.lenders if lender not in found]
+        return tuple(found)
+
+    @property
+    def lenders(self) -> list[Path]:
+        """The folders of objects from which this store borrows."""
         lent = _lines(self.folder / "info" / "alternates")
         git_objects = self.folder.parent.parent / "objects"
-        beside = (git_objects / line / ".." / "theta" / "objects" for line in _lines(git_objects / "info/alternates"))
-        return (self.folder, self.aside, *(self.folder / line for line in lent), *beside)
+        beside = (git_objects / line for line in _lines(git_objects / "info" / "alternates"))
+        return [*(self.folder / line for line in lent), *(place.parent / "theta" / "objects" for place in beside)]
 
     def path(self, oid: str) -> Path:
         """Where the object lies; where it would be written if it is nowhere."""

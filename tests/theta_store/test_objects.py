@@ -44,3 +44,19 @@ def test_a_full_disk_leaves_no_partial_object(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(StoreNotWritable, match="No space left"):
         ObjectStore(tmp_path).write(b"values")
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_objects_are_borrowed_from_a_store_that_borrows_them(tmp_path: Path) -> None:
+    stores = [ObjectStore(tmp_path / name / "theta" / "objects") for name in "abcd"]
+    oid = stores[0].write(b"values")
+    for store, lender in zip(stores[1:], stores, strict=False):
+        (store.folder / "info").mkdir(parents=True)
+        (store.folder / "info" / "alternates").write_text(f"{lender.folder}\n")
+    (stores[0].folder / "info").mkdir()
+    (stores[0].folder / "info" / "alternates").write_text(f"{stores[3].folder}\n")  # a circle ends, too
+    assert stores[3].read(oid) == b"values"
+    place = stores[0].aside / oid[:2] / hash_of(oid)
+    place.parent.mkdir(parents=True)
+    stores[0].own_path(oid).rename(place)
+    assert ObjectStore(stores[3].folder).has(oid)
+    assert not ObjectStore(stores[3].folder).has("ab" * 32)

@@ -29,8 +29,10 @@ from theta_cli.json_output import print_json
 from theta_git import remotes
 from theta_git.held import checked_out_blobs
 from theta_git.repository import Repository
+from theta_git.trees import UnreadableBlob
 from theta_git.trees import blobs_beginning
 from theta_git.trees import reachable_blobs
+from theta_git.trees import unreadable_blobs
 from theta_merge.conflicts import Conflicts
 from theta_store.checkpoint import StoredCheckpoint
 from theta_store.checks import damaged_objects
@@ -72,9 +74,19 @@ class Checked:
         return reachable_blobs(self.repository)
 
     @cached_property
-    def manifests(self) -> Mapping[str, Manifest | BadManifest]:
-        """Each manifest by its blob."""
-        return {blob: parsed(text) for blob, text in blobs_beginning(self.repository, self.paths, HEAD)}
+    def manifests(self) -> Mapping[str, Manifest | BadManifest | UnreadableBlob]:
+        """Each manifest by its blob, or what is wrong with it; what git cannot read may be one too."""
+        found: dict[str, Manifest | BadManifest | UnreadableBlob] = {
+            blob: UnreadableBlob(blob) for blob in unreadable_blobs(self.repository, self.paths)
+        }
+        while True:
+            left = [blob for blob in self.paths if blob not in found]
+            try:
+                found.update((blob, parsed(text)) for blob, text in blobs_beginning(self.repository, left, HEAD))
+            except UnreadableBlob as error:
+                found[error.oid] = error
+            else:
+                return found
 
     @cached_property
     def objects(self) -> Mapping[str, set[str]]:
@@ -181,7 +193,7 @@ def _faults(checked: Checked, shallow: bool) -> Iterator[Finding]:
     sound: set[str] = set()
     for blob, manifest in checked.manifests.items():
         path = checked.paths[blob]
-        if isinstance(manifest, BadManifest):
+        if not isinstance(manifest, Manifest):
             yield Finding("manifest", path, blob, str(manifest))
             continue
         if lost := checked.lost(blob):

@@ -15,6 +15,7 @@ from theta_cli.json_output import add_json_option
 from theta_cli.json_output import print_json
 from theta_cli.pruning import Pruned
 from theta_cli.pruning import pruned
+from theta_git.held import check_whole
 from theta_git.held import checked_out_blobs
 from theta_git.held import held_blobs
 from theta_git.repository import Repository
@@ -46,6 +47,7 @@ def configure(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Delete objects that nothing which git still holds needs, in two steps with a grace period each."""
     repository = Repository()
+    check_whole(repository)
     objects = Store.at(repository.theta_dir).objects
     needed = {hash_of(oid) for _, text in held_blobs(repository, ANY_VERSION) for oid in object_ids(text)}
     swept = sweep(objects, needed, time.time(), args.grace * _DAY, dry=args.dry_run)

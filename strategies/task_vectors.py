@@ -13,6 +13,7 @@ from typing import Any
 
 from strategies.contract import Context
 from strategies.contract import Look
+from strategies.contract import Merge
 from strategies.contract import Options
 from strategies.contract import Pass
 from strategies.contract import Strategy
@@ -58,24 +59,28 @@ def task_vector_strategy(
 ) -> Strategy:
     """A strategy whose result is ``B + scale * delta(X_i - B)``, with the modifiers among its options."""
 
+    def passes(options: Options) -> tuple[Pass, ...]:
+        return (*survey(options), Pass(_lines_summary(delta), combined_lines)) if options["lines"] else survey(options)
+
+    return Strategy(
+        merge=_merge(delta),
+        options=(*options, scale, *MODIFIERS),
+        needs_base=True,
+        elementwise=lambda options: not options["svc"] and elementwise(options),
+        look=look,
+        survey=passes,
+        **fields,
+    )
+
+
+def _merge(delta: Delta) -> Merge:
     def merge(base: Tensor | None, sides: Sequence[Tensor], options: Options, context: Context) -> Tensor:
         assert base is not None
         change = _calibrated(delta, changes(base, sides), options, context)
         factor = options["scale"] * depth_factor(options, context)
         return base.add(change, alpha=min(max(factor, -FLOAT32_MAX), FLOAT32_MAX))
 
-    def depth_pass(options: Options) -> tuple[Pass, ...]:
-        return (*survey(options), Pass(_lines_summary(delta), combined_lines)) if options["lines"] else survey(options)
-
-    return Strategy(
-        merge=merge,
-        options=(*options, scale, *MODIFIERS),
-        needs_base=True,
-        elementwise=lambda options: not options["svc"] and elementwise(options),
-        look=look,
-        survey=depth_pass,
-        **fields,
-    )
+    return merge
 
 
 def changes(base: Tensor | None, sides: Sequence[Tensor]) -> list[Tensor]:

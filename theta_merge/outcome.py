@@ -133,28 +133,33 @@ def outcome(
     ``refused`` says why a choice turned out not to settle its group.
     """
     choices = paired(versions.decisions, choices)
-    groups: dict[str, Taken | Computed] = {}
-    still_open: list[Open] = []
-    for decision in versions.decisions:
-        why = refused.get(decision.name) if refused else None
-        settled, why = _settled(decision, versions, None if why else choices.get(decision.name), why)
-        groups[decision.name] = settled
-        if decision.side is None and (why or decision.name not in choices):
-            still_open.append(Open(decision, why))
+    groups, unsettled = _groups(versions, choices, refused or {})
     values = merged_values(versions.value_decisions, choices, preferred)
     frame, misfits, why = _framed(groups, values, versions, preferred or 0)
-    still_open = sorted({item.conflict.name: item for item in (*misfits, *still_open)}.values(), key=_name)
     lost = lacking(values.wanted, frame.manifest.values)
     whose = side_name((preferred or 0) if frame.side is None else frame.side)
     stuck, notes = given_up(versions.value_decisions, lost, whose, why, preferred)
-    open_values = {item.conflict.name: item for item in (*values.open, *stuck)}.values()
     return Outcome(
         versions,
         _restrided(groups, frame.manifest),
         frame,
-        (*still_open, *sorted(open_values, key=_name)),
+        (*_by_name(*misfits, *unsettled), *_by_name(*values.open, *stuck)),
         (*values.notes, *notes, *format_notes(frame, versions.sides[preferred or 0])),
     )
+
+
+def _groups(
+    versions: Versions, choices: Mapping[str, Choice], refused: Mapping[str, str]
+) -> tuple[dict[str, Taken | Computed], list[Open]]:
+    """What every group becomes, and those that stay a conflict."""
+    groups: dict[str, Taken | Computed] = {}
+    unsettled: list[Open] = []
+    for decision in versions.decisions:
+        why = refused.get(decision.name)
+        groups[decision.name], why = _settled(decision, versions, None if why else choices.get(decision.name), why)
+        if decision.side is None and (why or decision.name not in choices):
+            unsettled.append(Open(decision, why))
+    return groups, unsettled
 
 
 def _framed(
@@ -181,8 +186,9 @@ def _framed(
     return (own if odd and own else new), [], why
 
 
-def _name(item: Open) -> str:
-    return item.conflict.name
+def _by_name(*items: Open) -> list[Open]:
+    """Sorted, and of several about one name the last."""
+    return [item for _, item in sorted({item.conflict.name: item for item in items}.items())]
 
 
 def _settled(

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from dataclasses import field
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -102,15 +103,15 @@ def settled(
         if unserved:
             wanted = outcome(versions, choices, preferred, unserved)
         fetch(objects_to_read(wanted))
-        made, refused, cautions = _computed(wanted, store, data, locate)
-        if refused:
+        made = _made(wanted, store, data, locate)
+        if made.refused:
             frame = wanted.frame.manifest
-            wanted = outcome(versions, choices, preferred, both_factors({**unserved, **refused}))
+            wanted = outcome(versions, choices, preferred, both_factors({**unserved, **made.refused}))
             if wanted.frame.manifest != frame:
-                made, _, cautions = _computed(wanted, store, data, locate)
+                made = _made(wanted, store, data, locate)
         check_unchanged(data)
-    done = _stored(wanted, made, store)
-    return replace(done, notes=(*done.notes, *cautions))
+    done = _stored(wanted, made.intakes, store)
+    return replace(done, notes=(*done.notes, *made.notes))
 
 
 def readable(manifest: Manifest, store: Store) -> Checkpoint:
@@ -118,37 +119,38 @@ def readable(manifest: Manifest, store: Store) -> Checkpoint:
     return Untied(StoredCheckpoint(manifest, store.objects))
 
 
-def _computed(
-    wanted: Outcome, store: Store, data: SideData, locate: Beside
-) -> tuple[dict[str, Intake], dict[str, str], tuple[str, ...]]:
-    """What was computed and stored, and why other groups could not be, both by name; what to say of all that."""
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What became of the groups that strategies were to compute."""
+
+    intakes: Mapping[str, Intake] = field(default_factory=dict)
+    """what was computed and stored, by name"""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """why others could not be, by name"""
+    notes: tuple[str, ...] = ()
+
+
+def _made(wanted: Outcome, store: Store, data: SideData, locate: Beside) -> _Made:
+    """Every group computed that an outcome says is to be, several at a time, and stored."""
     if not wanted.computed:
-        return {}, {}, ()
+        return _Made()
     versions = (*wanted.versions.sides, wanted.versions.base)
     checkpoints = [readable(version, store) if version else None for version in versions]
     engine = computer(checkpoints, data, locate).surveyed(wanted.computed)
-
     near = _Near.of(wanted.versions, store)
-
-    def one(group: Computed) -> Intake | str:
-        try:
-            return _taken_in(engine, group, near, store)
-        except (CannotMerge, MissingObject, CorruptObject) as error:
-            name = group.state.name
-            return str(error).removeprefix(f"group {name!r}: ").removeprefix(f"group {name}: ")
-
     refused: dict[str, str] = {}
 
     def finished() -> Iterator[tuple[str, Intake]]:
         with ThreadPoolExecutor(WORKERS) as pool:
-            for group, result in zip(wanted.computed, pool.map(one, wanted.computed), strict=True):
+            results = pool.map(lambda group: _taken_in_or_why_not(engine, group, near, store), wanted.computed)
+            for group, result in zip(wanted.computed, results, strict=True):
                 if isinstance(result, Intake):
                     yield group.state.name, result
                 else:
                     refused[group.state.name] = result
 
-    made = _bundled(finished(), store)
-    return made, refused, tuple(engine.cautions.notes())
+    intakes = _bundled(finished(), store)
+    return _Made(intakes, refused, tuple(engine.cautions.notes()))
 
 
 def _bundled(intakes: Iterable[tuple[str, Intake]], store: Store) -> dict[str, Intake]:
@@ -186,6 +188,14 @@ class _Near:
         """The versions of one group."""
         found = (base for version in self.versions for base in bases.versions(tensor, version, self.recipes)[:1])
         return list({base.digest: base for base in found}.values())
+
+
+def _taken_in_or_why_not(engine: Computer, group: Computed, near: _Near, store: Store) -> Intake | str:
+    try:
+        return _taken_in(engine, group, near, store)
+    except (CannotMerge, MissingObject, CorruptObject) as error:
+        name = group.state.name
+        return str(error).removeprefix(f"group {name!r}: ").removeprefix(f"group {name}: ")
 
 
 def _taken_in(engine: Computer, group: Computed, near: _Near, store: Store) -> Intake:

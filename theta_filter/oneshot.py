@@ -14,8 +14,9 @@ from typing import BinaryIO
 from theta_checkpoint.failure import Failure
 from theta_filter.clean import cleaned
 from theta_filter.clone import Clone
+from theta_filter.messages import report
+from theta_filter.messages import warn
 from theta_filter.smudge import smudged
-from theta_git.path_text import git_path
 from theta_git.repository import Repository
 
 _PIECE = 1 << 20
@@ -35,31 +36,26 @@ def main() -> int:
             sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
     except (Failure, OSError) as error:
-        print(f"theta: {git_path(path)}: {error}", file=sys.stderr)
+        report(path, error)
         return 1
     return 0
 
 
 def _clean(path: str, clone: Clone) -> Iterable[bytes]:
     result = cleaned(path, _pieces(sys.stdin.buffer), clone)
-    _warn(path, result.warning)
+    warn(path, result.warning)
     return [result.content]
 
 
 def _smudge(path: str, clone: Clone) -> Iterable[bytes]:
     result = smudged(sys.stdin.buffer.read(), clone)
-    _warn(path, result.warning)
+    warn(path, result.warning)
     return result.pieces
 
 
 def _pieces(stream: BinaryIO) -> Iterator[bytes]:
     while piece := stream.read(_PIECE):
         yield piece
-
-
-def _warn(path: str, warning: str | None) -> None:
-    if warning:
-        print(f"theta: {git_path(path)}: {warning}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ from theta_checkpoint.failure import Failure
 from theta_filter.asker import wants_manifests
 from theta_filter.clone import Clone
 from theta_filter.download import Downloads
+from theta_filter.messages import report
+from theta_filter.messages import warn
 from theta_git.configuration import is_on
-from theta_git.path_text import git_path
 from theta_git.pktline import PacketReader
 from theta_git.pktline import PacketWriter
 from theta_git.repository import Repository
@@ -91,7 +92,7 @@ class FilterProcess:
             _report(path, error)
             self.writer.texts("status=error")
             return
-        _warn(path, result.warning)
+        warn(path, result.warning)
         self._send(path, iter([result.content]))
         self._guard_pushes()
 
@@ -129,7 +130,7 @@ class FilterProcess:
 
         self.downloads.fetch([content])
         result = smudged(content, self.clone, room)
-        _warn(path, result.warning)
+        warn(path, result.warning)
         self._send(path, iter(result.pieces))
 
     def _send(self, path: str, pieces: Iterator[bytes]) -> None:
@@ -156,13 +157,8 @@ def _drain(pieces: Iterator[memoryview]) -> None:
         pass
 
 
-def _warn(path: str, warning: str | None) -> None:
-    if warning:
-        print(f"theta: {git_path(path)}: {warning}", file=sys.stderr)
-
-
 def _report(path: str, error: Exception) -> None:
-    print(f"theta: {git_path(path)}: {error}", file=sys.stderr)
+    report(path, error)
     if not isinstance(error, Failure):
         import traceback
 

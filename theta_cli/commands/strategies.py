@@ -34,7 +34,7 @@ def run(args: Namespace) -> int:
     """List the strategies, or tell about one."""
     found = [strategy(args.name)] if args.name else list(all_strategies())
     if args.json:
-        print_json({"strategies": [_as_json(one) for one in found]})
+        print_json({"strategies": [_facts(one) for one in found]})
     elif args.name:
         print("\n".join(_described(found[0], _width())))
     else:
@@ -109,7 +109,7 @@ def _entry(name: str, text: str, column: int, width: int) -> str:
     )
 
 
-def _as_json(one: Strategy) -> dict[str, object]:
+def _facts(one: Strategy) -> dict[str, object]:
     return {
         "name": one.name,
         "summary": one.summary,

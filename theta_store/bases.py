@@ -92,7 +92,7 @@ def leaning(
 
     It is at most ``most`` deep then.
     """
-    found = summed(sketch, bases, sketches, dtype)
+    found = summed(sketch, [base for base in bases if base.depth + 2 <= most], sketches, dtype)
     if found and deepest(found) + len(found) <= most:
         return found
     one = nearest(sketch, [base for base in bases if base.depth < most], sketches)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from theta_store.bases import kind
 from theta_store.bases import leaning
 from theta_store.bases import versions
 from theta_store.bundle import Bundler
+from theta_store.chains import MAX_DEPTH
 from theta_store.chains import chain
 from theta_store.chains import needed
 from theta_store.chains import restorable
@@ -52,9 +54,12 @@ from theta_store.store import Store
 PIECE = 448 << 10
 """bytes read at a time where they need not be cut as they are stored: what strategies compute at a time, in float32"""
 
-
 _KIN = 8
 """groups of its kind that a new group is compared with, besides the earlier versions of its file"""
+_DEPTH = 2
+"""how deep groups may become where much of a file is new: to decode a longer chain would take too long"""
+_FEW = 1 / 8
+"""the share of a file that may be new for its groups to become deeper: to hash the file then takes longer than that"""
 
 
 class FileChanged(Failure):
@@ -74,6 +79,10 @@ class Identified:
     manifest: Manifest
     """without recipes and sketches"""
     skeleton: bytes
+
+    def digest(self, group: Group) -> str:
+        """BLAKE3 of a group's bytes."""
+        return self.manifest.groups[group.name].digest
 
 
 def identified(source: Source) -> Identified:
@@ -97,13 +106,11 @@ def captured(source: Source, found: Identified, store: Store, earlier: Manifest 
     (16 MiB), that of the base, and an encoding; and the skeleton. Raises :class:`FileChanged`
     if a group no longer has the digest it was identified by.
     """
-    digest_of = {name: tensor.digest for name, tensor in found.manifest.groups.items()}
-    digests = {*digest_of.values(), found.manifest.skeleton}
+    groups = {found.digest(group): group for group in found.layout.groups}
+    digests = {*groups, found.manifest.skeleton}
     known = _known(found, digests, store, earlier)
     new = {
-        digest_of[group.name]: group
-        for group in found.layout.groups
-        if digest_of[group.name] not in known.recipes or digest_of[group.name] not in known.sketches
+        digest: group for digest, group in groups.items() if digest not in known.recipes or digest not in known.sketches
     }
     made, new_sketches = _stored_groups(source, new, known, store)
     known.recipes.update(made)
@@ -111,7 +118,7 @@ def captured(source: Source, found: Identified, store: Store, earlier: Manifest 
     if found.manifest.skeleton not in known.recipes:
         known.recipes[found.manifest.skeleton] = _stored_skeleton(found, store)
     recipes = needed(known.recipes, digests)
-    rows = {digest: sketches.row(digest, known.sketches[digest]) for digest in digest_of.values()}
+    rows = {digest: sketches.row(digest, known.sketches[digest]) for digest in groups}
     sketches_oid = store.objects.write(b"".join(row for _, row in sorted(rows.items())))
     # with the bases: what the registry remembers then never leans in circles
     store.registry.remember(
@@ -132,12 +139,22 @@ class _Known:
     earlier: Manifest | None
     kin: dict[bytes, list[str]]
     """digests by the kind of new groups"""
+    most: int
+    """how deep new groups may become"""
 
-    def bases(self, group: Group) -> list[Base]:
-        """What a new group may lean on."""
+    def leaning(self, group: Group, sketch: Sketch) -> tuple[Base, ...]:
+        """What a new group leans on; nothing if it is small, since finding out would take longer than storing it."""
+        if group.length <= bundle.SMALL:
+            return ()
         found = versions(group, self.earlier, self.recipes) if self.earlier else []
         digests = dict.fromkeys([*(base.digest for base in found), *self.kin.get(kind(group), [])])
-        return [Base(tuple(chain(self.recipes, digest))) for digest in digests if digest in self.recipes]
+        bases = [Base(tuple(chain(self.recipes, digest))) for digest in digests if digest in self.recipes]
+        return leaning(sketch, bases, self.sketches, group.dtype, self._most(group))
+
+    def _most(self, group: Group) -> int:
+        """How deep a group may become: where rows came or went, mostly all others are as they were."""
+        before = self.earlier.groups.get(group.name) if self.earlier else None
+        return MAX_DEPTH if before and before.shape != group.shape else self.most
 
 
 def _known(found: Identified, digests: Collection[str], store: Store, earlier: Manifest | None) -> _Known:
@@ -145,16 +162,21 @@ def _known(found: Identified, digests: Collection[str], store: Store, earlier: M
     near = sketches.stored(earlier.sketches, store.objects) if earlier else {}
     if earlier:
         recipes = shallowest(recipes, restorable(earlier.recipes, store.objects))
-    kin = _kin(found, recipes, store)
+    new = _new(found, recipes)
+    most = MAX_DEPTH if _bytes(new) <= _FEW * _bytes(found.layout.groups) else _DEPTH
+    kin = _kin(new, store)
     recipes = shallowest(recipes, store.recipes(digest for one in kin.values() for digest in one))
     rows = store.registry.sketches([*recipes.keys() | set(digests)])
-    return _Known(recipes, near | sketches.decoded(b"".join(rows.values())), earlier, kin)
+    return _Known(recipes, near | sketches.decoded(b"".join(rows.values())), earlier, kin, most)
 
 
-def _kin(found: Identified, recipes: Mapping[str, Recipe], store: Store) -> dict[bytes, list[str]]:
+def _new(found: Identified, recipes: Mapping[str, Recipe]) -> list[Group]:
+    """The groups that still have to be stored."""
+    return [group for group in found.layout.groups if found.digest(group) not in recipes]
+
+
+def _kin(new: Iterable[Group], store: Store) -> dict[bytes, list[str]]:
     """Groups in other files that new ones may be near to; not for small ones, which it would not pay for."""
-    digest_of = {name: tensor.digest for name, tensor in found.manifest.groups.items()}
-    new = (group for group in found.layout.groups if digest_of[group.name] not in recipes)
     kinds = [kind(group) for group in new if group.length > bundle.SMALL]
     return store.registry.kin(kinds, _KIN) if kinds else {}
 
@@ -200,7 +222,7 @@ def _made(source: Source, group: Group, digest: str, known: _Known, store: Store
     sketch = _sketched(source, group)
     if digest in known.recipes:
         return _Made(known.recipes[digest], sketch)
-    bases = leaning(sketch, known.bases(group), known.sketches, group.dtype)
+    bases = known.leaning(group, sketch)
     try:
         recipe, held = encoded(group_chunks(source, group), group.length, group.dtype, store.objects, bases)
     except (MissingObject, CorruptObject):
@@ -255,6 +277,10 @@ class GroupSource:
 
 def _length(group: Group) -> int:
     return group.length
+
+
+def _bytes(groups: Iterable[Group]) -> int:
+    return sum(map(_length, groups))
 
 
 def _span(pair: Range) -> int:

@@ -16,7 +16,11 @@ from theta_store.encodings.factors import keeps_subnormals
 
 _PIECE = 16 << 10
 _PIECES = 4
-_FEW = 0.5
+_SHARE = 64
+"""of a group, a piece is at most this part: to encode the sample too must cost little"""
+_SMALL = 16 << 10
+"""bytes up to which all of a group is the sample: less would tell too little"""
+_FEW = 0.6
 """the share of numbers that may differ where sparse is worth a try: it is the slowest, and never small beyond"""
 _GAIN = 0.95
 """what an encoding that leans on a base may at most have of dense's size: reading it takes reading the base too"""
@@ -84,8 +88,9 @@ def _blends(ours: bytes, others: Sequence[bytes], dtype: str) -> list[Choice]:
 
 def _sample(raw: bytes, dtype: str) -> bytes:
     """A few pieces of whole elements, spread over the chunk; all of it if it is small."""
-    if len(raw) <= _PIECE * _PIECES:
+    if len(raw) <= _SMALL:
         return raw
-    step = len(raw) // _PIECES
-    step -= step % DTYPES[dtype].itemsize
-    return b"".join(raw[start : start + _PIECE] for start in range(0, step * _PIECES, step))
+    step, piece = (
+        length - length % DTYPES[dtype].itemsize for length in (len(raw) // _PIECES, min(_PIECE, len(raw) // _SHARE))
+    )
+    return b"".join(raw[start : start + piece] for start in range(0, step * _PIECES, step))

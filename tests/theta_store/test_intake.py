@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
@@ -20,7 +21,7 @@ from theta_store.intake import intake
 from theta_store.sketches import decoded
 from theta_store.store import Store
 
-Array = NDArray[numpy.generic]
+Array = NDArray[Any]
 RANDOM = numpy.random.default_rng(0)
 WEIGHT = RANDOM.standard_normal((200, 300)).astype("f4")
 

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from theta_checkpoint.failure import Failure
+from theta_filter.allocator import keep_what_is_freed
 from theta_filter.asker import wants_manifests
 from theta_filter.clone import Clone
 from theta_filter.download import Downloads
@@ -176,6 +177,7 @@ def main() -> int:
         print("theta: this command is run by git itself, as its filter process", file=sys.stderr)
         return 2
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads would only spin beside our own
+    keep_what_is_freed()
     gc.disable()  # next to nothing here lies in cycles; to look for them takes a third of adding 100,000 groups
     process = FilterProcess(PacketReader(0), PacketWriter(1), Clone(Repository()))
     try:

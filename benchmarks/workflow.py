@@ -1,11 +1,14 @@
 """The example workflow of git-theta's paper, scaled down: bytes per commit, and push and clone, of three tools.
 
-    python benchmarks/workflow.py [--git-theta VENV/bin] [--width 768] [--layers 2] [--folder DIR]
+    python benchmarks/workflow.py [--git-theta VENV/bin] [--change 0.01] [--trained FOLDER] [--folder DIR]
 
-A model in the shape of T5, float32, as safetensors: base -> LoRA -> fine-tune on a branch -> fine-tune on main ->
-average of both -> some rows of the embedding removed (Kandpal et al. 2023, arXiv 2306.04529, section 4). Every
-fine-tune moves every number, by 1 % of its group's norm in all. Each tool does it with its own commands, from git add
-to git clone, and all push to the same git-lfs server (giftless, on loopback) and a bare repository.
+A model in float32, as safetensors: base -> LoRA -> fine-tune on a branch -> fine-tune on main -> average of both ->
+some rows of the embedding removed (Kandpal et al. 2023, arXiv 2306.04529, section 4). Each tool does it with its own
+commands, from git add to git clone, of the same checkpoints, and all push to the same git-lfs server (giftless, on
+loopback) and a bare repository.
+
+The model is a made-up one in the shape of T5, and every fine-tune moves every number, by CHANGE of its group's norm in
+all; or FOLDER holds a real one and its fine-tunes, as `trained.py` leaves them.
 
 VENV is one where git-theta 0.2.0 is installed; without it, its columns are left out.
 """
@@ -60,7 +63,27 @@ merge.main()
 """
 """git-theta's merge driver, with the answers that a user would type for each parameter"""
 
+EMBEDDINGS = ("shared.weight", "embeddings.word_embeddings.weight")
+"""the groups that lose rows"""
+
 Groups = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Versions:
+    """The values of the workflow: the base, the factors of its LoRA, and two fine-tunes of both together."""
+
+    base: Groups
+    lora: Groups
+    branch: Groups
+    main: Groups
+
+    @property
+    def average(self) -> Groups:
+        pairs = {name: (values, self.main[name]) for name, values in self.branch.items()}
+        return {
+            name: one if numpy.array_equal(one, other) else (one + other) / 2 for name, (one, other) in pairs.items()
+        }
 
 
 @dataclass
@@ -143,12 +166,15 @@ class Tool:
         self.seconds[what] = time.perf_counter() - start
         self.processor[what] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    def read(self) -> Groups:
-        """The checkpoint as the tool checks it out."""
+    def check(self, step: str, expected: Groups) -> None:
+        """Note by how much the checkpoint that the tool checks out is wrong."""
         (self.repository / NAME).unlink()
         if (result := self.git("checkout", "--", NAME)).returncode:
             raise SystemExit(f"{self.name}: it cannot check out what it committed: {result.stderr[-500:]}")
-        return load_file(self.repository / NAME)
+        found = load_file(self.repository / NAME)
+        error = max(float(abs(values - found[name]).max()) for name, values in expected.items())
+        if error > 1e-6:
+            self.notes.append(f"{self.name}: {step} is wrong by up to {error:.2g}")
 
     def write(self, groups: Groups) -> None:
         save_file(groups, self.repository / NAME)
@@ -195,49 +221,59 @@ def factors(groups: Groups) -> Groups:
     return found
 
 
-def fine_tuned(groups: Groups, seed: int) -> Groups:
+def adapted(base: Groups, lora: Groups) -> Groups:
+    """The base with its LoRA added, in float64, rounded once."""
+    names = {name.rpartition("/")[0] for name in lora}
+    updates = {name: lora[f"{name}/R"].astype(float) @ lora[f"{name}/C"].astype(float) for name in names}
+    return {name: (values + updates.get(name, 0)).astype(values.dtype) for name, values in base.items()}
+
+
+def fine_tuned(groups: Groups, change: float, seed: int) -> Groups:
     random = numpy.random.default_rng(seed)
     return {
-        name: values + random.standard_normal(values.shape, numpy.float32) * (values.std() * numpy.float32(0.01))
+        name: values + random.standard_normal(values.shape, numpy.float32) * (values.std() * numpy.float32(change))
         for name, values in groups.items()
     }
 
 
-def work(tool: Tool, base: Groups) -> None:
-    """The workflow, by one tool."""
-    tool.write(base)
-    tool.commit("base", "add", NAME)
+def made_up(width: int, layers: int, change: float) -> Versions:
+    base = base_values(width, layers)
     lora = factors(base)
+    start = adapted(base, lora)
+    return Versions(base, lora, fine_tuned(start, change, 2), fine_tuned(start, change, 3))
+
+
+def trained(folder: Path) -> Versions:
+    return Versions(*(load_file(folder / f"{name}.safetensors") for name in ("base", "lora", "branch", "main")))
+
+
+def work(tool: Tool, versions: Versions) -> None:
+    """The workflow, by one tool."""
+    tool.write(versions.base)
+    tool.commit("base", "add", NAME)
+    start = adapted(versions.base, versions.lora)
     if tool.updates:
-        save_file(lora, tool.folder / "lora.safetensors")
+        save_file(versions.lora, tool.folder / "lora.safetensors")
         options = ("--update-type", "low-rank", "--update-data", str(tool.folder / "lora.safetensors"))
         tool.commit("LoRA", "theta", "add", NAME, *options)
     else:
-        names = {name.rpartition("/")[0] for name in lora}
-        tool.write({n: v + lora[f"{n}/R"] @ lora[f"{n}/C"] if n in names else v for n, v in base.items()})
+        tool.write(start)
         tool.commit("LoRA", "add", NAME)
-    adapted = tool.read()
+    tool.check("LoRA", start)
     tool.done("switch", "--quiet", "-c", "branch")
-    tool.write(fine_tuned(adapted, 2))
+    tool.write(versions.branch)
     tool.commit("fine-tune on a branch", "add", NAME)
     tool.done("switch", "--quiet", "main")
-    tool.write(fine_tuned(adapted, 3))
+    tool.write(versions.main)
     tool.commit("fine-tune on main", "add", NAME)
-    average(tool, adapted)
-    merged = tool.read()
-    error = max(float(abs(values - merged[name]).max()) for name, values in averaged(adapted).items())
-    if error > 1e-6:
-        tool.notes.append(f"{tool.name}: its average is wrong by up to {error:.2g}")
-    tool.write({name: values[:-16] if name == "shared.weight" else values for name, values in merged.items()})
+    merged = versions.average
+    average(tool, merged)
+    tool.check("average", merged)
+    tool.write({name: values[:-16] if name in EMBEDDINGS else values for name, values in merged.items()})
     tool.commit("embedding rows removed", "add", NAME)
 
 
-def averaged(adapted: Groups) -> Groups:
-    one, other = fine_tuned(adapted, 2), fine_tuned(adapted, 3)
-    return {name: (values + other[name]) / 2 for name, values in one.items()}
-
-
-def average(tool: Tool, adapted: Groups) -> None:
+def average(tool: Tool, merged: Groups) -> None:
     match tool.name:
         case "theta":
             tool.commit("average", "merge", "--quiet", "--strategy", "average", "branch")
@@ -251,15 +287,15 @@ def average(tool: Tool, adapted: Groups) -> None:
             why = next((line for line in reversed(result.stderr.splitlines()) if "Error: " in line), result.stderr)
             tool.notes.append(f"git-theta: its average cannot be checked out, and git merge fails: {why.strip()}")
             tool.done("reset", "--quiet", "--hard")
-            add_average(tool, adapted)
+            add_average(tool, merged)
         case _:
-            add_average(tool, adapted)
+            add_average(tool, merged)
 
 
-def add_average(tool: Tool, adapted: Groups) -> None:
+def add_average(tool: Tool, merged: Groups) -> None:
     """The average, computed outside of git, as the result of the merge."""
     tool.done("merge", "--quiet", "--strategy", "ours", "--no-commit", "branch")
-    tool.write(averaged(adapted))
+    tool.write(merged)
     tool.commit("average", "add", NAME)
 
 
@@ -354,19 +390,22 @@ def main() -> None:
     parser.add_argument("--git-theta", type=Path, help="the bin folder of an environment with git-theta 0.2.0")
     parser.add_argument("--width", type=int, default=768)
     parser.add_argument("--layers", type=int, default=2)
+    parser.add_argument("--change", type=float, default=0.01, help="of a made-up fine-tune, relative; 0.01 by default")
+    parser.add_argument("--trained", type=Path, help="a folder that trained.py made, instead of made-up values")
     parser.add_argument("--folder", type=Path, help="where to work; a temporary folder by default")
     options = parser.parse_args()
-    base = base_values(options.width, options.layers)
+    made = (options.width, options.layers, options.change)
+    versions = trained(options.trained) if options.trained else made_up(*made)
     with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
         folder = Path(temporary)
         found = tools(folder, options.git_theta)
         with server(folder / "server") as url:
             for tool in found:
                 tool.prepare(url)
-                work(tool, base)
+                work(tool, versions)
                 share(tool, folder / "server")
                 shutil.rmtree(tool.folder)
-        print_tables(found, sum(values.nbytes for values in base.values()))
+        print_tables(found, sum(values.nbytes for values in versions.base.values()))
 
 
 if __name__ == "__main__":

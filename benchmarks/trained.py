@@ -11,7 +11,7 @@ for biases and norms), a tenth of the steps to warm up, then linearly down, grad
 2. from there two fine-tunes of everything, learning rate 2e-5, each over the pairs of every other module.
 
 Each pair is seen once by each. Writes base, lora, branch and main.safetensors, and prints how far each kind of group
-moved. Some ten minutes.
+moved. Some ten minutes of the processor.
 """
 
 from __future__ import annotations

@@ -216,7 +216,7 @@ def widened(version: Tensor, precision: torch.dtype, options: Options, context: 
     """A version in the compute dtype; :class:`CannotMerge` if it holds NaN or infinity and may not."""
     wide = version.to(precision)
     if not options["allow_nonfinite"] and not is_finite(wide):
-        raise CannotMerge(context.group, "holds NaN or infinity (allow_nonfinite=true merges it all the same)")
+        raise CannotMerge(context.group, "holds NaN or infinity (allow_nonfinite=true merges it anyway)")
     return wide
 
 

@@ -94,8 +94,13 @@ def implied_options(name: str) -> tuple[str, ...]:
 
 
 def aliases(name: str) -> tuple[str, ...]:
-    """The other names of a built-in."""
-    return tuple(alias for alias in ALIASES if _meaning(alias)[0] == name)
+    """The other names of a built-in, with options that go with them: ``ramplus-tl (scope=tensor)``."""
+    meanings = {alias: _meaning(alias) for alias in ALIASES}
+    return tuple(
+        f"{alias} ({' '.join(options)})" if options else alias
+        for alias, (wanted, *options) in meanings.items()
+        if wanted == name
+    )
 
 
 def built_in_strategies() -> tuple[Strategy, ...]:

@@ -18,7 +18,9 @@ SETTINGS = (
     Setting("theta.merge.strategy", "GIT_THETA_STRATEGY", "the strategy that settles conflicts"),
     Setting("theta.merge.options", "GIT_THETA_OPTIONS", "its options, such as density=0.5 seed=1"),
     Setting("theta.merge.recipe", "GIT_THETA_RECIPE", "a recipe; a path from the root of the working tree"),
-    Setting("theta.merge.values", "GIT_THETA_VALUES", "whose values stand where both sides changed them: ours, theirs"),
+    Setting(
+        "theta.merge.values", "GIT_THETA_VALUES", "whose values to keep where both sides changed them: ours, theirs"
+    ),
     Setting("theta.rerere", None, "true: settle a recurring conflict as it was settled before"),
     Setting("theta.diff.exact", "GIT_THETA_DIFF_EXACT", "true: let git diff read the values of all groups that differ"),
     Setting("theta.lazyDiff", None, "whether git diff may skip restoring checkpoints: auto, always, never"),

@@ -56,7 +56,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--device", metavar="NAME", help="cpu, or cuda where torch has it; the same as -X device=NAME")
     parser.add_argument("--recipe", metavar="FILE", help="rules in TOML: which strategy for which groups")
     parser.add_argument(
-        "--values", choices=("ours", "theirs"), help="whose values (epoch, ...) stand where both sides changed them"
+        "--values", choices=("ours", "theirs"), help="whose values (epoch, ...) to keep where both sides changed them"
     )
     parser.add_argument("-n", "--dry-run", action="store_true", help="tell what would be done, write nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")

@@ -53,7 +53,7 @@ def merged_values(decisions: Iterable[Decision], choices: Mapping[str, Choice], 
         elif decision.side is None and preferred is None and (choice is None or is_hidden(decision)):
             still_open.append(Open(decision, why))
         elif decision.side is None:
-            notes.append(f"value {decision.name}: {sides_text(decision)}; that of {side_name(side)} stands")
+            notes.append(f"value {decision.name}: {sides_text(decision)}; {side_name(side)} is kept")
         state = decision.base if side == BASE else decision.sides[side]
         if isinstance(state, Value):
             wanted[decision.name] = state

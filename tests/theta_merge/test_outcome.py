@@ -145,7 +145,7 @@ def test_a_value_follows_the_side_that_was_chosen() -> None:
 
 def test_a_strategy_for_groups_leaves_plain_values_as_they_are_and_says_so() -> None:
     found = outcome(with_value("3", "4", "5"), {X: choice("average", {}, 2)})
-    assert found.notes == (f"value {X}: base 3, ours 4, theirs 5; that of ours stands",)
+    assert found.notes == (f"value {X}: base 3, ours 4, theirs 5; ours is kept",)
     assert not found.open
 
 

@@ -33,7 +33,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--match", metavar="GLOB", help="settle only the parameter groups that match")
     parser.add_argument("--recipe", metavar="FILE", help="rules in TOML: which strategy for which groups")
     parser.add_argument(
-        "--values", choices=("ours", "theirs"), help="whose values (epoch, ...) stand where both sides changed them"
+        "--values", choices=("ours", "theirs"), help="whose values (epoch, ...) to keep where both sides changed them"
     )
     parser.add_argument("-i", "--interactive", action="store_true", help="settle them one by one in a menu")
 

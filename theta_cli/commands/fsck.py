@@ -46,6 +46,8 @@ from theta_store.remotes.meter import Meter
 from theta_store.store import Store
 
 _CACHE = ".git/theta/known.sqlite"
+_REPAIR = "to replace it, type: git theta fsck --repair"
+_NO_COPY = "no remote gave a good copy; a clone that has one can: copy the file from its .git/theta/objects"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,8 @@ def run(args: Namespace) -> int:
     repository = Repository()
     checked = Checked(repository, Store.at(repository.theta_dir))
     repaired = _repaired(checked) if args.repair else 0
-    findings = [*_damage(checked, args.connectivity_only), *_faults(checked, args.connectivity_only)]
+    damage = () if args.connectivity_only else _damage(checked, _NO_COPY if args.repair else _REPAIR)
+    findings = [*damage, *_faults(checked, args.connectivity_only)]
     findings += [*_damaged_records(repository), *_unfiltered(repository)]
     count = len(checked.manifests)
     unfetched = checked.unfetched
@@ -171,17 +174,15 @@ def _repaired(checked: Checked) -> int:
     return count
 
 
-def _damage(checked: Checked, shallow: bool) -> Iterator[Finding]:
-    """Objects that are not what their names say, and what the cache remembers wrongly."""
-    if shallow:
-        return
+def _damage(checked: Checked, remedy: str) -> Iterator[Finding]:
+    """Objects that are not what their names say, with what to do about one, and what the cache remembers wrongly."""
     hint = "to forget it, type: git theta fsck --repair"
     if message := checked.store.registry.damage():
         yield Finding("cache", _CACHE, "", f"{message}; {hint}")
     users = {hash_of(oid): path for oid, path in checked.users.items()}
     for path in damaged_objects(checked.store.objects):
         user = users.get(path.name)
-        needed = f"needed by {user}; to replace it, type: git theta fsck --repair" if user else "nothing needs it"
+        needed = f"needed by {user}; {remedy}" if user else "nothing needs it"
         yield Finding("object", os.path.relpath(path), "", f"its bytes are not those that its name says; {needed}")
     for blob, manifest in checked.manifests.items():
         for message in wrong_memories(manifest, checked.store) if isinstance(manifest, Manifest) else ():

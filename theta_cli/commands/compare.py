@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from theta_checkpoint.failure import Failure
+from theta_checkpoint.printable import counted
 from theta_checkpoint.printable import percent
 from theta_checkpoint.printable import printable
 from theta_cli.json_output import add_json_option
@@ -97,8 +98,16 @@ def _lines(base: str, found: Sequence[Branch], relations: Mapping[tuple[int, int
     yield f"since {printable(base[:10] if len(base) == 40 else base)}"
     for branch in found:
         far = "?" if branch.change is None else f"≈ {percent(branch.change)}"
-        counted = f"{branch.changed} {'group' if branch.changed == 1 else 'groups'} changed"
-        yield f"  {printable(branch.name).ljust(width)}  {counted}, change {far}"
+        yield f"  {printable(branch.name).ljust(width)}  {counted(branch.changed, 'group')} changed, change {far}"
+    yield from _tables(found, relations, width)
+    yield ""
+    yield "how they would merge"
+    for (i, j), one in relations.items():
+        yield f"  {printable(found[j].name)} and {printable(found[i].name)}: {judged(one)}"
+
+
+def _tables(found: Sequence[Branch], relations: Mapping[tuple[int, int], Relation], width: int) -> Iterator[str]:
+    """A table of each number that two branches have, with names of ``width`` characters in front."""
     tables: dict[str, Callable[[Relation], str]] = {
         "cosine of the changes (≈)": lambda relation: _number(relation.cosine, "{:+.2f}".format),
         "distance between the versions, relative to the base (≈)": lambda r: _number(r.distance, percent),
@@ -112,12 +121,6 @@ def _lines(base: str, found: Sequence[Branch], relations: Mapping[tuple[int, int
             yield f"  {printable(branch.name).ljust(width)}{''.join(cells)}"
         heads = (printable(branch.name)[:9].rjust(10) for branch in found[:-1])
         yield f"  {''.ljust(width)}{''.join(heads)}"
-    yield ""
-    yield "how they would merge"
-    yield from (
-        f"  {printable(found[j].name)} and {printable(found[i].name)}: {judged(one)}"
-        for (i, j), one in relations.items()
-    )
 
 
 def judged(relation: Relation) -> str:

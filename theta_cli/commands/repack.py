@@ -60,7 +60,7 @@ def run(args: Namespace) -> int:
     for path, versions in sorted(_versions(repository, args.paths).items()):
         done = repacked(versions, store)
         print(
-            f"{path}: {len(versions)} versions, {done.groups} groups repacked, "
+            f"{path}: {counted(len(versions), 'version')}, {counted(done.groups, 'group')} repacked, "
             f"deepest chain {done.deepest_before} -> {done.deepest}"
         )
     return 0

@@ -36,7 +36,7 @@ from theta_store.checkpoint import StoredCheckpoint
 from theta_store.needed import objects_of
 from theta_store.objects import MissingObject
 from theta_store.objects import ObjectStore
-from theta_store.remotes.chosen import default_remote
+from theta_store.remotes.sources import brought
 from theta_store.restore import restored
 from theta_store.store import Store
 
@@ -205,13 +205,10 @@ def _fetch(git: Repository, objects: ObjectStore, wanted: Collection[str], neede
     lacking = [oid for oid in wanted if not objects.has(oid)]
     if not lacking:
         return
-    remote = default_remote(git, objects)
-    failures = remote.fetch(lacking, lambda done, total: None)
+    failures = brought(git, objects, lacking, None, lambda done, total: None)
     if failed := sorted({*needed} & failures.keys()):
         error = MissingObject(failed[0])
-        error.args = (
-            f"{what}: {remote.title}: {failures[failed[0]]}; nothing is lost; see what is with: git theta fetch",
-        )
+        error.args = (f"{what}: {failures[failed[0]]}; nothing is lost; see what is with: git theta fetch",)
         raise error
 
 

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
-from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
@@ -25,6 +24,7 @@ from theta_checkpoint.manifest import is_manifest
 from theta_checkpoint.manifest import parse
 from theta_cli.from_git_theta import GitThetaImport
 from theta_git import attributes
+from theta_git.history import is_attributes
 from theta_git.repository import GitFailed
 from theta_git.repository import Repository
 from theta_store import git_theta
@@ -53,6 +53,8 @@ class Conversion:
 
     repository: Repository
     patterns: Sequence[str]
+    attributes: str | None
+    """what they are given in attributes files; None for nothing"""
     convert: Callable[[Conversion, str, str], str]
     """path and blob id to another blob id"""
     done: dict[str, str] = field(default_factory=dict)
@@ -70,7 +72,7 @@ class Conversion:
     @cached_property
     def lfs_objects(self) -> Path:
         """Where git-lfs keeps its objects."""
-        return self.repository.common_dir / "lfs" / "objects"
+        return self.repository.common_dir / (self.repository.config("lfs.storage") or "lfs") / "objects"
 
     @cached_property
     def git_theta(self) -> GitThetaImport:
@@ -78,14 +80,29 @@ class Conversion:
         return GitThetaImport(self.repository, self.store, self.lfs_objects)
 
     def file(self, path: str, blob: str) -> str:
-        """The blob that takes the place of one, which is itself unless the path matches."""
-        if not any(
-            fnmatchcase(path if "/" in pattern else os.path.basename(path), pattern) for pattern in self.patterns
-        ):
+        """The blob that takes the place of one, which is itself unless the path matches or has attributes for it."""
+        if is_attributes(path):
+            return self.nested_attributes(os.path.dirname(path), blob) if "/" in path else blob
+        if not self.is_meant(path):
             return blob
         if blob not in self.done:
             self.done[blob] = self.convert(self, path, blob)
         return self.done[blob]
+
+    def is_meant(self, path: str) -> bool:
+        """Whether a pattern means this file."""
+        return any(attributes.matches(pattern, path) for pattern in self.patterns)
+
+    def root_attributes(self, blob: str | None) -> str:
+        """The blob that takes the place of the ``.gitattributes`` at the root, or of none."""
+        return _changed_attributes(self.repository, blob, self.patterns, self.attributes)
+
+    def nested_attributes(self, folder: str, blob: str) -> str:
+        """The same of one in a folder, which stays if it gives no file a filter: it is stronger than the root's."""
+        patterns = [inside for pattern in self.patterns if (inside := attributes.below(pattern, folder))]
+        if not patterns or b"filter" not in (self.repository.blob(blob) or b""):
+            return blob
+        return _changed_attributes(self.repository, blob, patterns, self.attributes)
 
 
 def to_theta(conversion: Conversion, path: str, blob: str) -> str:
@@ -151,14 +168,9 @@ def to_lfs(conversion: Conversion, path: str, blob: str) -> str:
     return _written(conversion.repository, [pointer.encode()])
 
 
-def attributes_with(repository: Repository, patterns: Sequence[str], line: str | None) -> Callable[[str | None], str]:
-    """How the blob of a ``.gitattributes`` changes so that the patterns have the attributes ``line``, or none."""
-
-    def changed(blob: str | None) -> str:
-        text = (repository.blob(blob) or b"" if blob else b"").decode("utf-8", "surrogateescape")
-        return _written(repository, [attributes_text(text, patterns, line).encode("utf-8", "surrogateescape")])
-
-    return changed
+def _changed_attributes(repository: Repository, blob: str | None, patterns: Sequence[str], line: str | None) -> str:
+    text = (repository.blob(blob) or b"" if blob else b"").decode("utf-8", "surrogateescape")
+    return _written(repository, [attributes_text(text, patterns, line).encode("utf-8", "surrogateescape")])
 
 
 def attributes_text(text: str, patterns: Sequence[str], line: str | None) -> str:
@@ -181,6 +193,11 @@ def _lfs_file(conversion: Conversion, path: str, oid: str) -> BinaryIO:
         return (conversion.lfs_objects / oid[:2] / oid[2:4] / oid).open("rb")
     except FileNotFoundError:
         raise LfsObjectMissing(f"{path}: its git-lfs object is not here; first: git lfs fetch --all") from None
+
+
+def holds_pointer(file: Path) -> bool:
+    """Whether a file of the working tree holds git-lfs's text instead of its own, as after GIT_LFS_SKIP_SMUDGE."""
+    return file.is_file() and file.stat().st_size <= _MAX_POINTER and bool(_POINTER.fullmatch(file.read_bytes()))
 
 
 def _manifest(repository: Repository, blob: str) -> Manifest | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import compress
+
 from theta_checkpoint.failure import Failure
 from theta_checkpoint.printable import counted
 from theta_cli.conversion import Conversion
-from theta_cli.conversion import attributes_with
+from theta_cli.conversion import holds_pointer
 from theta_git import history
 from theta_git.commits import committed_blobs
 from theta_git.commits import start_of
@@ -21,14 +23,11 @@ class NothingMatches(Failure):
 _NOTHING = "nothing to convert: all matching files were converted before"
 
 
-def migrate_history(conversion: Conversion, line: str | None) -> list[str]:
-    """Convert every commit of every branch and tag; what to tell the user, in lines.
-
-    ``line`` is what the patterns' attributes become.
-    """
+def migrate_history(conversion: Conversion) -> list[str]:
+    """Convert every commit of every branch and tag; what to tell the user, in lines."""
     repository = conversion.repository
     history.check_clean(repository)
-    rules = Rules(conversion.file, attributes_with(repository, conversion.patterns, line))
+    rules = Rules(conversion.file, conversion.root_attributes)
     rewritten = history.rewrite(repository, rules)
     _check_out(repository, conversion)
     files, commits = _changed(conversion), counted(rewritten.commits, "commit")
@@ -37,11 +36,11 @@ def migrate_history(conversion: Conversion, line: str | None) -> list[str]:
     return [text for text in told if text]
 
 
-def migrate_head(conversion: Conversion, line: str | None, message: str) -> list[str]:
+def migrate_head(conversion: Conversion, message: str) -> list[str]:
     """Convert what is committed now, in a new commit; what to tell the user, in lines.
 
-    The files of the working tree stay as they are, except those of git-theta, which are written anew: it had kept
-    only their parameters.
+    The files of the working tree stay as they are, except those of git-theta, which are written anew, since it had
+    kept only their parameters, and those that hold a pointer of git-lfs.
     """
     repository = Repository(conversion.repository.top)
     history.check_clean(repository)
@@ -54,9 +53,8 @@ def migrate_head(conversion: Conversion, line: str | None, message: str) -> list
     if not changed:
         patterns = " ".join(conversion.patterns)
         raise NothingMatches(f"no file matches {patterns}; to list files, type: git ls-files")
-    attributes = attributes_with(repository, conversion.patterns, line)
     old = next((entry.oid for entry in entries if entry.path == history.ATTRIBUTES), None)
-    blobs = {entry.path: new[entry.path] for entry in changed} | {history.ATTRIBUTES: attributes(old)}
+    blobs = {entry.path: new[entry.path] for entry in changed} | {history.ATTRIBUTES: conversion.root_attributes(old)}
     with history.followed(repository):
         committed_blobs(repository, "HEAD", blobs, f"{message}\n", start)
     _check_out(repository, conversion)
@@ -64,8 +62,10 @@ def migrate_head(conversion: Conversion, line: str | None, message: str) -> list
 
 
 def _check_out(repository: Repository, conversion: Conversion) -> None:
-    """Write the checkpoints that HEAD now holds as other files than before."""
-    paths = "".join(f"{entry.path}\0" for entry in index_entries(repository) if entry.oid in conversion.new_files)
+    """Write the checkpoints that HEAD now holds as other files than before, or that were not written at all."""
+    made = [entry for entry in index_entries(repository) if conversion.is_meant(entry.path)]
+    hollow = (entry.oid in conversion.new_files or holds_pointer(repository.top / entry.path) for entry in made)
+    paths = "".join(f"{entry.path}\0" for entry in compress(made, hollow))
     if paths:
         stdin = paths.encode("utf-8", "surrogateescape")
         Repository(repository.top).output("checkout-index", "--force", "--index", "-z", "--stdin", stdin=stdin)

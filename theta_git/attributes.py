@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import cache
 from pathlib import Path
 
 from theta_git.repository import Repository
@@ -22,6 +23,10 @@ _BLANK = " \t\r\n"
 """what git takes for white space; Python takes more"""
 _ESCAPES = {"\\": r"\\", '"': r"\"", "\t": r"\t", "\r": r"\r", "\n": r"\n"}
 _UNESCAPED = {"t": "\t", "r": "\r", "n": "\n"}
+_PART = re.compile(r"(?:^|(?<=/))\*\*/|/\*\*$|\*+|\[[!^]?\]?[^\]]*\]|\\.|.", re.DOTALL)
+"""of a pattern: what :data:`_MEANINGS` has, asterisks, a set of characters, an escaped character, a character"""
+_MEANINGS = {"**/": "(?:.*/)?", "/**": "/.+", "?": "[^/]"}
+"""as regular expressions"""
 _GLOB = re.compile(r"([\\*?\[])")
 
 
@@ -101,6 +106,36 @@ def literal(path: str) -> str:
     return f"\\{pattern}" if pattern.startswith("!") else pattern
 
 
+def matches(pattern: str, path: str) -> bool:
+    """Whether a pattern in an attributes file means a path below its folder."""
+    return bool(_regular(pattern).fullmatch(path if "/" in pattern else os.path.basename(path)))
+
+
+def below(pattern: str, folder: str) -> str | None:
+    """The pattern that means the same files from a folder that lies lower; None if it means none there."""
+    if "/" not in pattern or pattern.startswith("**/"):
+        return pattern
+    start = f"{folder}/"
+    inside = pattern.removeprefix("/")
+    return f"/{inside.removeprefix(start)}" if inside.startswith(start) else None
+
+
+@cache
+def _regular(pattern: str) -> re.Pattern[str]:
+    """What git's wildmatch takes a pattern for: unlike in fnmatch, only two asterisks between slashes cross a slash."""
+    return re.compile("".join(map(_meaning, _PART.findall(pattern.removeprefix("/")))), re.DOTALL)
+
+
+def _meaning(part: str) -> str:
+    if part in _MEANINGS:
+        return _MEANINGS[part]
+    if part[0] == "*":
+        return "[^/]*"
+    if part[0] == "[" and len(part) > 2:
+        return f"(?!/){translate(part.replace('[^', '[!', 1)).removeprefix('(?s:')[:-3]}"
+    return re.escape(part[-1])
+
+
 def filters(repository: Repository, paths: Sequence[str]) -> dict[str, str]:
     """The filter of each path that has one; paths are relative to the repository's folder."""
     return attribute(repository, "filter", paths)
@@ -151,9 +186,8 @@ def setting_line(repository: Repository, path: Path, filter_name: str) -> Line |
 
 def _may_match(line: Line, path: Path) -> bool:
     if "/" not in line.pattern:
-        return fnmatchcase(path.name, line.pattern)
-    below = path.is_relative_to(line.file.parent)
-    return below and fnmatchcase(str(path.relative_to(line.file.parent)), line.pattern.lstrip("/"))
+        return matches(line.pattern, path.name)
+    return path.is_relative_to(line.file.parent) and matches(line.pattern, str(path.relative_to(line.file.parent)))
 
 
 def _tracks(text: str, pattern: str) -> bool:

@@ -9,6 +9,7 @@ import codecs
 import contextlib
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ ATTRIBUTES = ".gitattributes"
 _REWRITTEN = ("refs/heads", "refs/tags")
 _EXPORT = (
     "-c", "core.quotePath=false", "fast-export", "--branches", "--tags", "--no-data", "--reencode=no",
-    "--signed-tags=strip", "--tag-of-filtered-object=rewrite",
+    "--signed-tags=strip", "--mark-tags", "--tag-of-filtered-object=rewrite",
 )  # fmt: skip
 
 
@@ -86,7 +87,7 @@ def check_clean(repository: Repository) -> None:
         _finish(repository, mark.read_text())
         mark.write_text(_tree(repository))
     if repository.output("status", "--porcelain", "--untracked-files=no"):
-        raise NotClean("there are changes that are not committed; commit or stash them first")
+        raise NotClean("there are changes that are not committed; commit them first")
     if repository.output("ls-files", "--others", "--", ATTRIBUTES):
         raise NotClean(f"{ATTRIBUTES} is not committed; first: git add {ATTRIBUTES}, and git commit")
 
@@ -120,11 +121,25 @@ def rewrite(repository: Repository, rules: Rules) -> Rewritten:
     The refs change at the end and together; the index follows, and no file of the working tree but the attributes.
     """
     top = Repository(repository.top)
+    _check_all_follow(top)
     _back_up(top)
     signed_commits, signed_tags = _signed(top, b"tree "), _signed(top, b"object ")
     with followed(top):
         count = _rewritten(top, rules)
     return Rewritten(count, signed_commits, signed_tags)
+
+
+def _check_all_follow(top: Repository) -> None:
+    """Raise :class:`NotClean` where something of the history is not here, or where a branch is used elsewhere."""
+    if top.line("rev-parse", "--is-shallow-repository") == "true":
+        raise NotClean("this clone is shallow, and history cannot be rewritten in part; first: git fetch --unshallow")
+    listed = top.output("worktree", "list", "--porcelain", "-z").decode(errors="surrogateescape")
+    for worktree in listed.split("\0\0"):
+        facts = dict(line.partition(" ")[::2] for line in worktree.split("\0"))
+        place = facts.get("worktree", "")
+        if "branch" in facts and os.path.isdir(place) and not os.path.samefile(place, top.folder):
+            typed = shlex.quote(place)
+            raise NotClean(f"the worktree {typed} would not follow its branch; first: git -C {typed} switch --detach")
 
 
 def _signed(repository: Repository, start: bytes) -> int:
@@ -144,12 +159,15 @@ def _rewritten(top: Repository, rules: Rules) -> int:
             assert source.stdout
             assert target.stdin
             count = 0
-            for record in _filtered(source.stdout, rules):
-                count += record.startswith(b"commit ")
-                target.stdin.write(record)
-            if source.wait():
+            try:
+                for record in _filtered(source.stdout, rules):
+                    count += record.startswith(b"commit ")
+                    target.stdin.write(record)
+                if source.wait():
+                    raise GitFailed(_EXPORT, "it failed; nothing was changed")
+            except BaseException:
                 target.kill()
-                raise GitFailed(_EXPORT, "it failed; nothing was changed")
+                raise
             target.stdin.write(b"done\n")
     if target.returncode:
         raise GitFailed(("fast-import",), "it failed; nothing was changed")
@@ -195,7 +213,7 @@ def _not_held(repository: Repository) -> set[str]:
 
 
 def _follow(repository: Repository, before: str) -> None:
-    """Let the index and the attributes file be what HEAD says, where they still are what the tree ``before`` says.
+    """Let the index and the attributes files be what HEAD says, where they still are what the tree ``before`` says.
 
     Without a tree no ref has changed yet. Raises :class:`NotClean` where the index is neither.
     """
@@ -208,19 +226,33 @@ def _follow(repository: Repository, before: str) -> None:
             f"{git_path(clashes[0])} was staged after a rewriting that was killed; to keep that, type: git commit, "
             "and then the same command again"
         )
-    new_file = (top.folder / ATTRIBUTES).exists() and top.blob(f"{before}:{ATTRIBUTES}") is None
-    keeps_file = new_file or _differing(top, before, "--", ATTRIBUTES)
+    stale = [path for path in sorted(moved) if is_attributes(path) and _is_untouched(top, before, path)]
     top.output("read-tree", "-m", before, "HEAD")
-    if not keeps_file and top.blob(f"HEAD:{ATTRIBUTES}") is not None:
-        _write_attributes(top)
+    for path in stale:
+        _write_attributes(top, path)
+    if stale:
+        top.finished("update-index", "-q", "--refresh")
 
 
-def _write_attributes(top: Repository) -> None:
-    """Put the attributes file of HEAD in its place at once: half of one would be taken for a change of the user's."""
-    partial = top.folder / f"{ATTRIBUTES}.partial"
-    partial.write_bytes(top.output("cat-file", "--filters", f"HEAD:{ATTRIBUTES}"))
-    partial.replace(top.folder / ATTRIBUTES)
-    top.finished("update-index", "-q", "--refresh")
+def is_attributes(path: str) -> bool:
+    """Whether this is the attributes file of a folder."""
+    return os.path.basename(path) == ATTRIBUTES
+
+
+def _is_untouched(top: Repository, before: str, path: str) -> bool:
+    """Whether a file is still as in the tree ``before``, which may have had none, and HEAD has one."""
+    if top.blob(f"HEAD:{path}") is None:
+        return False
+    if top.blob(f"{before}:{path}") is None:
+        return not (top.folder / path).exists()
+    return not _differing(top, before, "--", f":(literal){path}")
+
+
+def _write_attributes(top: Repository, path: str) -> None:
+    """Put an attributes file of HEAD in its place at once: half of one would be taken for a change of the user's."""
+    partial = top.folder / f"{path}.partial"
+    partial.write_bytes(top.output("cat-file", "--filters", f"HEAD:{path}"))
+    partial.replace(top.folder / path)
 
 
 def _differing(top: Repository, *arguments: str) -> set[str]:

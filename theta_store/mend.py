@@ -7,18 +7,15 @@ from collections.abc import Collection
 from collections.abc import Iterable
 from pathlib import Path
 
+from theta_git.repository import Repository
 from theta_store.objects import ObjectStore
 from theta_store.remotes import Progress
-from theta_store.remotes import Remote
-from theta_store.remotes import RemoteFailed
+from theta_store.remotes.chosen import NoRemote
+from theta_store.remotes.sources import brought
 
 
 def mended(
-    objects: ObjectStore,
-    damaged: Iterable[Path],
-    wanted: Collection[str],
-    remotes: Iterable[Remote],
-    progress: Progress,
+    repository: Repository, objects: ObjectStore, damaged: Iterable[Path], wanted: Collection[str], progress: Progress
 ) -> int:
     """Replace damaged objects and fetch wanted ones from the first remote that has them; how many came.
 
@@ -26,20 +23,13 @@ def mended(
     """
     moved = {path: path.rename(path.with_name(f"{path.name}.damaged")) for path in damaged}
     lacking = {oid for oid in wanted if not objects.has(oid)}
-    count = len(lacking)
-    for remote in remotes:
-        if lacking:
-            lacking = _still_lacking(remote, lacking, progress)
+    try:
+        failures = brought(repository, objects, lacking, None, progress)
+    except NoRemote as error:
+        failures = dict.fromkeys(lacking, str(error))
     for path, place in moved.items():
         if objects.has(path.name):
             shutil.rmtree(place) if place.is_dir() else place.unlink()
         else:
             place.rename(path)
-    return count - len(lacking)
-
-
-def _still_lacking(remote: Remote, oids: set[str], progress: Progress) -> set[str]:
-    try:
-        return set(remote.fetch(oids, progress))
-    except RemoteFailed:
-        return oids
+    return len(lacking) - len(failures)

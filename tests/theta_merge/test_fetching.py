@@ -60,7 +60,8 @@ def test_what_cannot_be_fetched_leaves_the_conflict_and_says_why(
     done = failing("merge", "gone/side")
     assert done.returncode == 1
     assert "m.safetensors: " in done.stderr
-    assert "objects did not come from gone (git-lfs)" in done.stderr
+    assert "objects did not come: object " in done.stderr
+    assert ": gone (git-lfs): the remote does not have it" in done.stderr
     assert "get it with: git theta fetch" in done.stderr
     git("merge", "--abort")
 
@@ -92,7 +93,7 @@ def test_a_preview_says_why_it_cannot_fetch(hollow: Path, git: Git) -> None:
         terminal.press(ENTER)
         terminal.until("Enter take")
         terminal.press(DOWN * 3 + "p")
-        terminal.until("objects did not come from origin")
+        terminal.until("objects did not come: object")
         terminal.press(ESCAPE)
         terminal.until("q done")
         terminal.press("q")

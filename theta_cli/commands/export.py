@@ -8,7 +8,9 @@ from argparse import Namespace
 from theta_cli.conversion import Conversion
 from theta_cli.conversion import to_lfs
 from theta_cli.conversion import to_plain
+from theta_cli.fetching import ObjectsMissing
 from theta_cli.fetching import fetched
+from theta_cli.fetching import lacking
 from theta_cli.migration import migrate_head
 from theta_cli.migration import migrate_history
 from theta_git.repository import Repository
@@ -30,11 +32,13 @@ def run(args: Namespace) -> int:
     """Turn checkpoints of theta into git-lfs or plain files: in a new commit, or in the whole history."""
     repository = Repository()
     _ = repository.top
-    conversion = Conversion(repository, args.patterns, to_lfs if args.to == "lfs" else to_plain)
-    blobs = reachable_blobs(repository) if args.everything else {e.oid: e.path for e in index_entries(repository)}
-    fetched(repository, conversion.store.objects, needed_objects(repository, blobs), None)
-    line = _LFS if args.to == "lfs" else None
+    conversion = Conversion(repository, args.patterns, *((_LFS, to_lfs) if args.to == "lfs" else (None, to_plain)))
+    held = reachable_blobs(repository) if args.everything else {e.oid: e.path for e in index_entries(repository)}
+    blobs = {oid: path for oid, path in held.items() if conversion.is_meant(path)}
+    objects = conversion.store.objects
+    if failures := fetched(repository, objects, needed_objects(repository, blobs), None):
+        raise ObjectsMissing(lacking(repository, objects, blobs), failures)
     message = f"No longer track {' '.join(args.patterns)} with theta"
-    told = migrate_history(conversion, line) if args.everything else migrate_head(conversion, line, message)
+    told = migrate_history(conversion) if args.everything else migrate_head(conversion, message)
     print("\n".join(told))
     return 0

@@ -41,7 +41,6 @@ from theta_store.mend import mended
 from theta_store.objects import hash_of
 from theta_store.presence import missing_digests
 from theta_store.presence import text_of
-from theta_store.remotes.chosen import remote_of
 from theta_store.remotes.meter import Meter
 from theta_store.store import Store
 
@@ -166,9 +165,8 @@ def run(args: Namespace) -> int:
 def _repaired(checked: Checked) -> int:
     """Replace what is damaged or missing; how many objects came. The cache is emptied: it fills itself again."""
     repository, objects = checked.repository, checked.store.objects
-    places = [remote_of(repository, objects, name) for name in remotes.in_order(repository)]
     meter = Meter("fetching", sys.stderr)
-    count = mended(objects, damaged_objects(objects), checked.users.keys(), places, meter)
+    count = mended(repository, objects, damaged_objects(objects), checked.users.keys(), meter)
     meter.close()
     (repository.theta_dir / "known.sqlite").unlink(missing_ok=True)
     return count

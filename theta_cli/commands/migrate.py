@@ -25,8 +25,8 @@ def run(args: Namespace) -> int:
     repository = Repository()
     _ = repository.top
     installation.installed_if_needed(repository)
-    conversion = Conversion(repository, args.patterns, to_theta)
+    conversion = Conversion(repository, args.patterns, TRACKED, to_theta)
     message = f"Track {' '.join(args.patterns)} with theta"
-    told = migrate_history(conversion, TRACKED) if args.everything else migrate_head(conversion, TRACKED, message)
+    told = migrate_history(conversion) if args.everything else migrate_head(conversion, message)
     print("\n".join(told))
     return 0

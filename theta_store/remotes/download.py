@@ -23,23 +23,16 @@ def downloaded(
     lacking = [oid for oid in dict.fromkeys(oids) if not objects.has(oid)]
     if not lacking:
         return None
-    try:
-        return _failure(lacking, repository, objects, progress)
-    except (Failure, OSError) as error:
-        return f"{counted(len(lacking), 'object')} did not come: {error}"
-
-
-def _failure(lacking: list[str], repository: Repository, objects: ObjectStore, progress: Progress | None) -> str | None:
-    from theta_store.remotes.chosen import default_remote
     from theta_store.remotes.meter import Meter
+    from theta_store.remotes.sources import brought
 
-    remote = default_remote(repository, objects)
     meter = Meter("fetching", sys.stderr)
     try:
-        failures = remote.fetch(lacking, progress or meter)
+        failures = brought(repository, objects, lacking, None, progress or meter)
+    except (Failure, OSError) as error:
+        return f"{counted(len(lacking), 'object')} did not come: {error}"
     finally:
         meter.close()
     if not failures:
         return None
-    why = "; ".join(reasons(failures))
-    return f"{len(failures)} of {counted(len(lacking), 'object')} did not come from {remote.title}: {why}"
+    return f"{len(failures)} of {counted(len(lacking), 'object')} did not come: {'; '.join(reasons(failures))}"

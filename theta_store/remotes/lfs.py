@@ -214,7 +214,7 @@ class LfsRemote:
 
     def _place_in_folder(self, oid: str) -> Path:
         assert self._folder
-        return _place_in(self._folder, oid)
+        return place_in(self._folder, oid)
 
     @cached_property
     def _near(self) -> ObjectStore | None:
@@ -337,7 +337,7 @@ def _unsound_arrival(place: Path, oid: str) -> str | None:
     return None if sound else NOT_IT
 
 
-def _place_in(folder: Path, oid: str) -> Path:
+def place_in(folder: Path, oid: str) -> Path:
     """Where git-lfs keeps an object in a git folder."""
     return folder / _STORE / oid[:2] / oid[2:4] / hash_of(oid)
 

@@ -39,7 +39,7 @@ _AT_ONCE = 32
 _BYTES_AT_ONCE = 512 << 20
 """of objects on the way; a single one may have more"""
 _QUESTIONS_AT_ONCE = 256
-_PATIENCE = {"max_retries": 5, "initial_delay": "500ms", "max_delay": "8s"}
+_PATIENCE: dict[str, object] = {"max_retries": 5, "initial_delay": "500ms", "max_delay": "8s"}
 """tensorstore's own would let a push wait a quarter of an hour for a server that is out of order"""
 
 
@@ -110,8 +110,11 @@ class KvStoreRemote:
 
         check_url(self.url)
         try:
-            context = tensorstore.Context({"s3_request_retries": _PATIENCE, "gcs_request_retries": _PATIENCE})
-            return tensorstore.KvStore.open(self._spec, context=context).result()
+            context = {"s3_request_retries": _PATIENCE, "gcs_request_retries": _PATIENCE}
+            if os.environ.get("AWS_ACCESS_KEY_ID"):
+                # what tensorstore would take anyway, after complaining at length of every file that is not there
+                context["aws_credentials"] = {"type": "environment"}
+            return tensorstore.KvStore.open(self._spec, context=tensorstore.Context(context)).result()
         except ValueError as error:
             raise RemoteFailed(f"{self.title}: {_first_line(error)}") from error
 

@@ -7,9 +7,11 @@ import sys
 
 from theta_checkpoint.failure import Failure
 from theta_cli.sending import sent
+from theta_git.outgoing import known_tips
 from theta_git.outgoing import outgoing_blobs
 from theta_git.outgoing import ref_updates
 from theta_git.repository import Repository
+from theta_store.remotes.chosen import destination
 
 SKIP = "GIT_THETA_SKIP_PUSH"
 
@@ -19,15 +21,16 @@ def main() -> int:
     if os.environ.get(SKIP, "0") not in ("", "0"):
         return 0
     match sys.argv[1:]:
-        case [name, *_] if not sys.stdin.isatty():
-            pass
+        case [name, *urls] if not sys.stdin.isatty():
+            url = urls[0] if urls else name
         case _:
             print("usage: git theta pre-push NAME [URL] <REFS (git itself runs this)", file=sys.stderr)
             return 2
     repository = Repository()
     try:
         updates = ref_updates(sys.stdin)
-        sent(repository, name, outgoing_blobs(repository, updates, name))
+        there = known_tips(repository, updates, name, url) if updates else []
+        sent(repository, destination(repository, name, url), outgoing_blobs(repository, updates, there))
     except (Failure, OSError) as error:
         print(f"theta: {error}", file=sys.stderr)
         print(f"theta: the push was stopped; to push without objects: {SKIP}=1 git push", file=sys.stderr)

@@ -95,21 +95,30 @@ class FilterProcess:
             return
         warn(path, result.warning)
         self._send(path, iter([result.content]))
-        self._guard_pushes()
+        self._guard_pushes(adding=True)
 
-    def _guard_pushes(self) -> None:
-        """See that what was added here will be pushed: a fresh clone has no hook files (git before 2.54)."""
+    def _guard_pushes(self, *, adding: bool) -> None:
+        """See that values will be pushed with their commits: a fresh clone has no hook files (git before 2.54).
+
+        Where someone else's hooks are in the way, who adds a checkpoint is told.
+        """
         from theta_git import hooks
         from theta_git import programs
+        from theta_git import remotes
 
-        if not self.guarded:
-            self.guarded = True
-            with contextlib.suppress(Failure, OSError):
-                hooks.install_if_free(self.clone.repository, programs.hook(sys.executable))
+        if self.guarded:
+            return
+        self.guarded = True
+        repository = self.clone.repository
+        with contextlib.suppress(Failure, OSError):
+            is_guarded = hooks.install_if_free(repository, programs.hook(sys.executable))
+            if adding and not is_guarded and remotes.names(repository):
+                print(f"theta: {hooks.NOT_HERE}", file=sys.stderr)
 
     def _smudge(self, request: dict[str, str]) -> None:
         path = request["pathname"]
         content = b"".join(self.reader.packets())
+        self._guard_pushes(adding=False)
         room = None
         if path in self.announced:
             content = self.delayed.pop(path)

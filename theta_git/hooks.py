@@ -37,6 +37,9 @@ if [ -x "$0.lfs" ]; then printf '%s\\n' "$refs" | "$0.lfs" "$@"; fi
 """
 
 
+NOT_HERE = "git push sends no values from here, since theta's pre-push hook is not in place; type: git theta install"
+
+
 class State(StrEnum):
     """How the hook is installed, or why not."""
 
@@ -84,13 +87,18 @@ def install(repository: Repository, scope: Scope, command: str) -> Hook:
     return Hook(State.FILE, path)
 
 
-def install_if_free(repository: Repository, command: str) -> None:
-    """Install the hook file, where git needs one, in a repository that has none or only git-lfs's, as a fresh clone."""
-    path = repository.common_dir / "hooks" / EVENT
-    if path.exists() and not _LFS_BODY.fullmatch(_text(path)):
-        return
-    if repository.config("core.hooksPath") is None and version(repository) < CONFIGURABLE_SINCE:
+def install_if_free(repository: Repository, command: str) -> bool:
+    """Install the hook file, where git needs one, in a repository that has none or only git-lfs's, as a fresh clone.
+
+    Whether our hook runs before each push now.
+    """
+    before = _text(repository.common_dir / "hooks" / EVENT)
+    is_used = repository.config("core.hooksPath") is None
+    if is_used and MARKER in before:
+        return True
+    if is_used and (not before or _LFS_BODY.fullmatch(before)) and version(repository) < CONFIGURABLE_SINCE:
         install(repository, Scope.LOCAL, command)
+    return is_installed(repository)
 
 
 def is_installed(repository: Repository) -> bool:

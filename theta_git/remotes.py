@@ -10,6 +10,16 @@ def names(repository: Repository) -> list[str]:
     return repository.output("remote").decode(errors="surrogateescape").splitlines()
 
 
+def fetched_from(repository: Repository, name: str) -> str | None:
+    """The URL from which a remote is fetched; None if there is no remote of that name."""
+    return next(iter(_urls(repository, name)), None)
+
+
+def pushed_to(repository: Repository, name: str) -> list[str]:
+    """The URLs to which a remote is pushed, which may be others; none if there is no remote of that name."""
+    return _urls(repository, "--push", "--all", name)
+
+
 def default(repository: Repository) -> str | None:
     """The remote of the current branch, else ``origin``, else the only one there is."""
     found = names(repository)
@@ -26,3 +36,8 @@ def in_order(repository: Repository) -> list[str]:
     """Every remote, the default one first."""
     first = default(repository)
     return sorted(names(repository), key=lambda name: name != first)
+
+
+def _urls(repository: Repository, *arguments: str) -> list[str]:
+    listed = repository.finished("remote", "get-url", *arguments).stdout
+    return listed.decode(errors="surrogateescape").splitlines()

@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.clones import save
+from theta_cli.conversion import LfsObjectMissing
 from theta_cli.conversion import attributes_text
+from theta_cli.fetching import ObjectsMissing
 from theta_cli.main import run
 from theta_cli.migration import NothingMatches
 from theta_git import history
 from theta_git.history import NotClean
+from theta_git.repository import Repository
 
 Git = Callable[..., str]
 
@@ -138,10 +141,131 @@ def test_back_to_plain_files_by_another_pattern_than_they_were_tracked_by(
     assert git("check-attr", "filter", "m.safetensors") == "m.safetensors: filter: unspecified\n"
 
 
+@pytest.mark.parametrize("options", [[], ["--everything"]])
+def test_attributes_in_a_folder_that_would_win_follow(options: list[str], lfs: Path, git: Git) -> None:
+    (lfs / "a folder").mkdir()
+    (lfs / "a folder/.gitattributes").write_text("*.safetensors filter=lfs diff=lfs merge=lfs -text\n*.csv text\n")
+    content = save(lfs / "a folder/n.safetensors", a=5.0)
+    git("add", ".")
+    git("commit", "--quiet", "-m", "folder")
+    run("migrate", [*options, "*.safetensors"])
+    assert (lfs / "a folder/.gitattributes").read_text() == (
+        "*.csv text\n*.safetensors filter=theta diff=theta merge=theta -text\n"
+    )
+    (lfs / "a folder/n.safetensors").unlink()
+    git("checkout", "--", "a folder/n.safetensors")
+    assert (lfs / "a folder/n.safetensors").read_bytes() == content
+    run("export", [*options, "--to", "plain", "*.safetensors"])
+    assert git("status", "--porcelain") == ""
+    assert (lfs / "a folder/.gitattributes").read_text() == "*.csv text\n"
+
+
+def test_attributes_in_a_folder_that_were_changed_since_stay(killed: Path, git: Git) -> None:
+    (killed / "below").mkdir()
+    (killed / "below/.gitattributes").write_text("*.csv text\n")
+    assert run("migrate", ["*.safetensors"]) == 0
+    assert (killed / "below/.gitattributes").read_text() == "*.csv text\n"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "meant"),
+    [
+        ("models/*.pt", ["models/a.pt"]),
+        ("/*.pt", ["a.pt"]),
+        ("**/*.pt", ["a.pt", "models/a.pt", "models/old/a.pt"]),
+        ("models/**", ["models/a.pt", "models/old/a.pt"]),
+    ],
+)
+def test_a_pattern_means_the_files_that_it_means_to_git(pattern: str, meant: list[str], empty_repo: Path) -> None:
+    for number, name in enumerate(("a.pt", "models/a.pt", "models/old/a.pt")):
+        Path(name).parent.mkdir(exist_ok=True)
+        save(Path(name), a=float(number))
+    git = Repository()
+    git.output("add", ".")
+    git.output("commit", "--quiet", "-m", "plain")
+    run("migrate", [pattern])
+    assert [path for path in ("a.pt", "models/a.pt", "models/old/a.pt") if _is_manifest(git, path)] == meant
+    for path in meant:
+        Path(path).unlink()
+    git.output("checkout", "--", ".")
+    assert git.output("status", "--porcelain") == b""
+
+
+def _is_manifest(git: Repository, path: str) -> bool:
+    return (git.blob(f"HEAD:{path}") or b"").startswith(b"theta 1\n")
+
+
+def test_tags_of_tags_stay_what_they_are(plain: Path, git: Git) -> None:
+    git("tag", "-a", "v1-approved", "-m", "approved", "v1")
+    run("migrate", ["--everything", "*.safetensors"])
+    assert git("rev-parse", "v1-approved^{}") == git("rev-parse", "v1^{}")
+    assert _blob(git, "v1-approved:m.safetensors").startswith("theta 1\n")
+    assert "type tag\n" in git("cat-file", "-p", "v1-approved")
+
+
+def test_files_that_hold_pointers_are_written(lfs: Path, git: Git) -> None:
+    content = (lfs / "m.safetensors").read_bytes()
+    (lfs / "m.safetensors").write_text(_blob(git, "HEAD:m.safetensors"))
+    git("add", "m.safetensors")
+    assert run("migrate", ["*.safetensors"]) == 0
+    assert (lfs / "m.safetensors").read_bytes() == content
+    assert git("status", "--porcelain") == ""
+
+
+def test_git_lfs_may_keep_its_files_elsewhere(lfs: Path, git: Git, tmp_path: Path) -> None:
+    (lfs / ".git/lfs").rename(tmp_path / "storage")
+    git("config", "lfs.storage", str(tmp_path / "storage"))
+    before = _blob(git, "HEAD:m.safetensors")
+    assert run("migrate", ["*.safetensors"]) == 0
+    shutil.rmtree(tmp_path / "storage")
+    assert run("export", ["*.safetensors"]) == 0
+    assert _blob(git, "HEAD:m.safetensors") == before
+    assert not (lfs / ".git/lfs/objects").exists()
+    assert list((tmp_path / "storage/objects").glob("*/*/*"))
+
+
+def test_a_file_of_git_lfs_that_is_not_here_stops_it_and_leaves_nothing_behind(
+    lfs: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(lfs / ".git/lfs/objects")
+    with pytest.raises(LfsObjectMissing, match=r"m\.safetensors: .* git lfs fetch --all"):
+        run("migrate", ["--everything", "*.safetensors"])
+    assert capfd.readouterr().err == ""
+    assert not list((lfs / ".git").glob("*crash*"))
+
+
+def test_values_that_are_not_here_stop_an_export(plain: Path) -> None:
+    run("migrate", ["--everything", "*.safetensors"])
+    shutil.rmtree(plain / ".git/theta/objects")
+    with pytest.raises(ObjectsMissing, match=r"m\.safetensors \(\w+\): not here: the values of group a"):
+        run("export", ["--everything", "--to", "plain", "*.safetensors"])
+
+
+def test_a_shallow_clone_cannot_rewrite_history(
+    plain: Path, git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git("clone", "--quiet", "--depth=1", plain.as_uri(), str(tmp_path / "shallow"))
+    monkeypatch.chdir(tmp_path / "shallow")
+    head = git("rev-parse", "HEAD")
+    with pytest.raises(NotClean, match="git fetch --unshallow"):
+        run("migrate", ["--everything", "*.safetensors"])
+    assert git("rev-parse", "HEAD") == head
+
+
+def test_a_worktree_with_a_branch_stops_a_rewriting(plain: Path, git: Git, tmp_path: Path) -> None:
+    git("worktree", "add", "--quiet", str(tmp_path / "a tree"), "main")
+    with pytest.raises(NotClean, match=r"a tree' would not follow its branch; first: git -C .* switch --detach"):
+        run("migrate", ["--everything", "*.safetensors"])
+    git("-C", str(tmp_path / "a tree"), "switch", "--quiet", "--detach")
+    assert run("migrate", ["--everything", "*.safetensors"]) == 0
+    git("-C", str(tmp_path / "a tree"), "switch", "--quiet", "main")
+    assert git("-C", str(tmp_path / "a tree"), "status", "--porcelain") == ""
+
+
 def test_uncommitted_changes_stop_it(plain: Path, git: Git) -> None:
     save(plain / "m.safetensors", a=77.0)
     for options in ([], ["--everything"]):
-        with pytest.raises(NotClean, match="commit or stash"):
+        with pytest.raises(NotClean, match="commit them first"):
             run("migrate", [*options, "*.safetensors"])
 
 
@@ -192,7 +316,7 @@ def test_what_is_staged_after_a_kill_is_still_staged(killed: Path, git: Git) -> 
     (killed / "read me").write_text("good day\n")
     (killed / "new").write_text("new\n")
     git("add", "read me", "new")
-    with pytest.raises(NotClean, match="commit or stash"):
+    with pytest.raises(NotClean, match="commit them first"):
         run("migrate", ["*.safetensors"])
     assert git("diff", "--cached", "--name-only") == "new\nread me\n"
     assert git("show", ":read me") == "good day\n"

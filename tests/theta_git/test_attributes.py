@@ -78,3 +78,42 @@ def test_attributes_of_git_itself_and_of_the_user_are_read(empty_repo: Path, mon
     subprocess.run(["git", "config", "--unset", "core.attributesFile"], check=True)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(empty_repo))
     assert list(attributes.files(Repository()))[-1] == empty_repo / "git/attributes"
+
+
+PATTERNS = [
+    "*.pt", "m?.pt", "/m.pt", "a/*.pt", "a/**", "**/m.pt", "a/**/m.pt", "[ab].pt", "[!ab].pt", "[^a-b]x", "a*/m.pt",
+    "a**b/m.pt", "\\*.pt", "m[.]pt", "**", "*/x/*", "[]x].pt", "a/b", " s.pt", "[&&a].pt", "[[a].pt",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_a_pattern_means_to_us_what_it_means_to_git(empty_repo: Path, pattern: str) -> None:
+    names = [
+        "m.pt",
+        "mx.pt",
+        "b.pt",
+        "*.pt",
+        "].pt",
+        "x.pt",
+        " s.pt",
+        "&.pt",
+        "[.pt",
+        "cx",
+        "q/x/y",
+        "a/b",
+        "a",
+        "axb/m.pt",
+        "x/b.pt",
+    ]
+    paths = [*names, "a/m.pt", "a/b/m.pt", "a/b/c/m.pt", "ab/m.pt", "a/cx"]
+    (empty_repo / ".gitattributes").write_text(f"{attributes.written(pattern)} filter=theta\n")
+    found = attributes.filters(Repository(), paths)
+    assert [path for path in paths if attributes.matches(pattern, path)] == [path for path in paths if path in found]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "inside"),
+    [("*.pt", "*.pt"), ("**/*.pt", "**/*.pt"), ("a/b/*.pt", "/*.pt"), ("/a/b/c/*.pt", "/c/*.pt"), ("a/*.pt", None)],
+)
+def test_a_pattern_can_be_said_from_a_folder(pattern: str, inside: str | None) -> None:
+    assert attributes.below(pattern, "a/b") == inside

@@ -174,17 +174,17 @@ def test_where_hooks_can_be_configuration_no_file_is_written(
 
 
 def test_a_fresh_clone_gets_the_hook_and_a_hook_of_any_kind_stays(hook: Path, git: Git, tmp_path: Path) -> None:
-    hooks.install_if_free(Repository(), OURS)
+    assert hooks.install_if_free(Repository(), OURS)
     assert hooks.is_installed(Repository())
     hook.write_text("#!/bin/sh\n")
-    hooks.install_if_free(Repository(), OURS)
+    assert not hooks.install_if_free(Repository(), OURS)
     assert hook.read_text() == "#!/bin/sh\n"
     hook.write_text(LFS)
-    hooks.install_if_free(Repository(), OURS)
+    assert hooks.install_if_free(Repository(), OURS)
     assert hooks.is_installed(Repository())
     assert hook.with_name("pre-push.lfs").read_text() == LFS
     hook.unlink()
     git("config", "core.hooksPath", str(tmp_path / "shared"))
-    hooks.install_if_free(Repository(), OURS)
+    assert not hooks.install_if_free(Repository(), OURS)
     assert not hook.exists()
     assert not (tmp_path / "shared").exists()

@@ -12,6 +12,7 @@ from theta_git.outgoing import outgoing_blobs
 from theta_git.repository import Repository
 from theta_git.trees import reachable_blobs
 from theta_store.remotes.chosen import NoRemote
+from theta_store.remotes.chosen import destination
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -33,7 +34,8 @@ def run(args: Namespace) -> int:
     if name is None:
         raise NoRemote("there is no remote to send to; to name one, type: git remote add origin URL")
     blobs = reachable_blobs(repository) if args.all else _history(repository, args.revs or ["HEAD"])
-    count = sent(repository, name, blobs)
+    for url in remotes.pushed_to(repository, name) or [name]:
+        count = sent(repository, destination(repository, name, url), blobs)
     print(f"{name} has all {count} objects")
     return 0
 
@@ -41,4 +43,4 @@ def run(args: Namespace) -> int:
 def _history(repository: Repository, revs: list[str]) -> dict[str, str]:
     """Every blob of these histories: what an earlier push may have left out is sent now."""
     updates = [RefUpdate(repository.commit(rev), "") for rev in revs]
-    return outgoing_blobs(repository, updates, None)
+    return outgoing_blobs(repository, updates, [])

@@ -24,6 +24,8 @@ from theta_diff.compare import Comparison
 from theta_diff.compare import compared
 from theta_diff.wording import summary
 from theta_git import attributes
+from theta_git import hooks
+from theta_git import remotes
 from theta_git.configuration import settings
 from theta_git.operation import waiting
 from theta_git.path_text import git_path
@@ -58,6 +60,7 @@ def run(args: Namespace) -> int:
     repository = Repository()
     problems = drivers.health(drivers.effective(settings(repository, drivers.SECTIONS)))
     found = list(states(repository, args.paths))
+    problems += [hooks.NOT_HERE] if found and remotes.names(repository) and not hooks.is_installed(repository) else []
     problems += _unshared(repository, [state.path for state in found])
     if not args.paths:
         found += _left_behind(repository)

@@ -44,6 +44,19 @@ def default_remote(repository: Repository, objects: ObjectStore, name: str | Non
     return remote_of(repository, objects, name)
 
 
+def destination(repository: Repository, name: str, url: str) -> str:
+    """The name or URL of the remote for what git pushes to a git remote at this URL.
+
+    Where a remote is pushed to other URLs than it is fetched from, each is a repository with a git-lfs server of its
+    own, unless the configuration says where objects go.
+    """
+    told = _place(repository, name) or any(
+        repository.config(f"remote.{name}.{key}") for key in ("lfsurl", "lfspushurl")
+    )
+    same = [remotes.fetched_from(repository, name)] == remotes.pushed_to(repository, name)
+    return name if told or same else url
+
+
 def _place(repository: Repository, name: str) -> tuple[str, str | None] | None:
     """URL and endpoint of object storage; None where a git remote keeps its objects itself."""
     chosen = repository.config(f"remote.{name}.thetaUrl")

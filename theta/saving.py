@@ -41,9 +41,9 @@ from theta_git.commits import committed
 from theta_git.commits import filter_in
 from theta_git.commits import start_of
 from theta_git.repository import Repository
-from theta_store.capture import FileChanged
 from theta_store.capture import captured
-from theta_store.capture import identified
+from theta_store.identify import identified
+from theta_store.reading import FileChanged
 from theta_store.store import Store
 
 

@@ -29,9 +29,9 @@ from theta_git.repository import GitFailed
 from theta_git.repository import Repository
 from theta_store import git_theta
 from theta_store.capture import captured
-from theta_store.capture import identified
 from theta_store.checkpoint import StoredCheckpoint
 from theta_store.git_theta import Parameter
+from theta_store.identify import identified
 from theta_store.restore import restored
 from theta_store.store import Store
 

@@ -22,7 +22,7 @@ from theta_checkpoint.manifest import parse
 from theta_git import attributes
 from theta_git import trees
 from theta_git.repository import Repository
-from theta_store.capture import identified
+from theta_store.identify import identified
 
 
 class NotACheckpoint(Failure):

@@ -18,11 +18,11 @@ from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import unstored
 from theta_diff.open_file import OpenFile
 from theta_diff.sides import Side
-from theta_store.capture import GroupSource
-from theta_store.capture import group_chunks
 from theta_store.chunks import MAX_CHUNK
 from theta_store.chunks import WORKERS
 from theta_store.chunks import chunk_ranges
+from theta_store.reading import GroupSource
+from theta_store.reading import group_chunks
 
 
 @dataclass(frozen=True)

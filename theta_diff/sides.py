@@ -159,7 +159,7 @@ def _digest(path: Path, registry: Registry) -> str:
 def _captured(path: Path, store: Store) -> Manifest:
     from theta_checkpoint.layout import FileSource
     from theta_store.capture import captured
-    from theta_store.capture import identified
+    from theta_store.identify import identified
 
     with path.open("rb") as file:
         source = FileSource(file.fileno())
@@ -175,8 +175,8 @@ def _from_blob(oid: str) -> Side:
 
 
 def _read(source: Source) -> Side:
-    from theta_store.capture import identified
     from theta_store.checkpoint import FileCheckpoint
+    from theta_store.identify import identified
 
     found = identified(source)
     checkpoint = FileCheckpoint(found, source)

@@ -22,10 +22,10 @@ from theta_filter.clone import Clone
 from theta_filter.spool import Spooled
 from theta_filter.spool import spooled
 from theta_store import git_theta
-from theta_store.capture import FileChanged
 from theta_store.capture import captured
-from theta_store.capture import identified
+from theta_store.identify import identified
 from theta_store.objects import StoreNotWritable
+from theta_store.reading import FileChanged
 
 _MAX_MANIFEST = 1 << 30
 _FIRST_LINE = 16

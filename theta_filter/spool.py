@@ -23,10 +23,10 @@ from blake3 import blake3
 from theta_checkpoint.layout import BytesSource
 from theta_checkpoint.layout import FileSource
 from theta_checkpoint.layout import Source
-from theta_store.capture import PIECE
-from theta_store.capture import FileChanged
-from theta_store.capture import moment
 from theta_store.chunks import chunk_ranges
+from theta_store.reading import PIECE
+from theta_store.reading import FileChanged
+from theta_store.reading import moment
 from theta_store.seen import is_settled
 from theta_store.seen import state
 

@@ -41,7 +41,7 @@ def poured(
 
     What the user should know of it, a line each.
 
-    ``checkpoints`` are one per side, base last. Raises OSError, :class:`theta_store.capture.FileChanged` where one
+    ``checkpoints`` are one per side, base last. Raises OSError, :class:`theta_store.reading.FileChanged` where one
     was written to meanwhile, and what computing raises (:class:`strategies.contract.CannotMerge`).
     """
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")

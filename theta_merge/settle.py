@@ -95,7 +95,7 @@ def settled(
     Only conflicting groups are read; what is not here of them is fetched first, all at once. The result does not
     depend on the number of threads. ``locate`` finds side data; raises
     :class:`theta_merge.side_data.NoSideData` where there is none, before any value is read, and
-    :class:`theta_store.capture.FileChanged` if a file of it was written to meanwhile.
+    :class:`theta_store.reading.FileChanged` if a file of it was written to meanwhile.
     """
     wanted = outcome(versions, choices, preferred)
     with side_data((group.choice for group in wanted.computed), len(versions.sides), locate) as data:

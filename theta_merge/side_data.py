@@ -87,7 +87,7 @@ def side_data(choices: Iterable[Choice], sides: int, locate: Beside) -> Iterator
 
 
 def check_unchanged(data: SideData) -> None:
-    """Raise :class:`theta_store.capture.FileChanged` if a file of side data was written to while it was read."""
+    """Raise :class:`theta_store.reading.FileChanged` if a file of side data was written to while it was read."""
     for checkpoint in chain.from_iterable(data.values()):
         if isinstance(checkpoint, OpenCheckpoint):
             checkpoint.check_unchanged()

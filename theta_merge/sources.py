@@ -10,8 +10,8 @@ from theta_checkpoint.manifest import is_manifest
 from theta_checkpoint.manifest import parse
 from theta_merge.frame import Skeletons
 from theta_store.capture import captured
-from theta_store.capture import identified
 from theta_store.checkpoint import StoredCheckpoint
+from theta_store.identify import identified
 from theta_store.store import Store
 
 ABSENT = Manifest("absent", {}, {}, {}, blake3(b"").hexdigest(), {})

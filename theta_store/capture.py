@@ -6,26 +6,16 @@ encodes and stores only those that are new here. So the cost follows what change
 
 from __future__ import annotations
 
-import os
-import zlib
 from collections.abc import Collection
 from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace
 
-from blake3 import blake3
-
-from theta_checkpoint import skeleton
-from theta_checkpoint.failure import Failure
-from theta_checkpoint.formats import layout_of
 from theta_checkpoint.layout import Group
-from theta_checkpoint.layout import Layout
 from theta_checkpoint.layout import Source
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import Recipe
-from theta_checkpoint.manifest import unstored
 from theta_store import bundle
 from theta_store import sketches
 from theta_store.bases import Base
@@ -39,20 +29,17 @@ from theta_store.chains import needed
 from theta_store.chains import restorable
 from theta_store.chains import shallowest
 from theta_store.chunks import MAX_CHUNK
-from theta_store.chunks import chunk_length
 from theta_store.chunks import chunk_ranges
-from theta_store.crcs import Range
-from theta_store.crcs import expected_bytes
 from theta_store.encodings import dense
+from theta_store.identify import Identified
 from theta_store.intake import encoded
 from theta_store.objects import CorruptObject
 from theta_store.objects import MissingObject
 from theta_store.parallel import mapped
+from theta_store.reading import FileChanged
+from theta_store.reading import group_chunks
 from theta_store.sketches import Sketch
 from theta_store.store import Store
-
-PIECE = 448 << 10
-"""bytes read at a time where they need not be cut as they are stored: what strategies compute at a time, in float32"""
 
 _KIN = 8
 """groups of its kind that a new group is compared with, besides the earlier versions of its file"""
@@ -60,42 +47,6 @@ _DEPTH = 2
 """how deep groups may become where much of a file is new: to decode a longer chain would take too long"""
 _FEW = 1 / 8
 """the share of a file that may be new for its groups to become deeper: to hash the file then takes longer than that"""
-
-
-class FileChanged(Failure):
-    """The file was written to while it was read."""
-
-
-def moment(status: os.stat_result) -> tuple[int, int, int]:
-    """What is another for a file that was written to meanwhile."""
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-@dataclass(frozen=True, slots=True)
-class Identified:
-    """A checkpoint file whose groups are known by their digests; no value is stored yet."""
-
-    layout: Layout
-    manifest: Manifest
-    """without recipes and sketches"""
-    skeleton: bytes
-
-    def digest(self, group: Group) -> str:
-        """BLAKE3 of a group's bytes."""
-        return self.manifest.groups[group.name].digest
-
-
-def identified(source: Source) -> Identified:
-    """The layout and manifest of a checkpoint file; reads it once and writes nothing."""
-    layout = layout_of(source)
-    wanted = {pair for checksum in layout.checksums for pair in checksum.ranges}
-    prints = list(mapped(lambda group: _fingerprint(source, group, wanted), layout.groups, _length))
-    known = {(g.offset, g.offset + g.length): crc for g, (_, crc) in zip(layout.groups, prints, strict=True)}
-    others = wanted - known.keys()
-    crcs = known | dict(zip(others, mapped(lambda pair: _crc(source, *pair), others, _span), strict=True))
-    bones = skeleton.encoded(list(_segments(source, layout, crcs)))
-    digests = {group.name: digest for group, (digest, _) in zip(layout.groups, prints, strict=True)}
-    return Identified(layout, unstored(layout, digests, blake3(bones).hexdigest()), bones)
 
 
 def captured(source: Source, found: Identified, store: Store, earlier: Manifest | None = None) -> Manifest:
@@ -181,18 +132,6 @@ def _kin(new: Iterable[Group], store: Store) -> dict[bytes, list[str]]:
     return store.registry.kin(kinds, _KIN) if kinds else {}
 
 
-def _fingerprint(source: Source, group: Group, wanted: Collection[Range]) -> tuple[str, int]:
-    """BLAKE3 digest of a group's bytes, and their CRC-32 (0 unless ``wanted`` has their range)."""
-    hasher = blake3()
-    crc = 0
-    with_crc = (group.offset, group.offset + group.length) in wanted
-    for piece in group_pieces(source, group):
-        hasher.update(piece)
-        if with_crc:
-            crc = zlib.crc32(piece, crc)
-    return hasher.hexdigest(), crc
-
-
 def _stored_groups(
     source: Source, new: Mapping[str, Group], known: _Known, store: Store
 ) -> tuple[dict[str, Recipe], dict[str, Sketch]]:
@@ -246,76 +185,5 @@ def _stored_skeleton(found: Identified, store: Store) -> Recipe:
     return Recipe(found.manifest.skeleton, dense.NAME, oids)
 
 
-def group_chunks(source: Source, group: Group) -> Iterator[bytes]:
-    """The bytes of a group in the chunks in which they are stored; raises :class:`FileChanged`."""
-    for start, length in chunk_ranges(group.length, chunk_length(group.dtype, group.shape)):
-        yield _read(source, group.offset + start, length)
-
-
-def group_pieces(source: Source, group: Group) -> Iterator[bytes]:
-    """The bytes of a group in pieces that stay in a core's cache; raises :class:`FileChanged`."""
-    for start, length in chunk_ranges(group.length, PIECE):
-        yield _read(source, group.offset + start, length)
-
-
-@dataclass(frozen=True, slots=True)
-class GroupSource:
-    """The bytes of a group as a :class:`Source`; reading raises :class:`FileChanged`."""
-
-    file: Source
-    group: Group
-
-    @property
-    def size(self) -> int:
-        """length of the group in bytes"""
-        return self.group.length
-
-    def read(self, offset: int, length: int) -> bytes:
-        """See :meth:`Source.read`."""
-        return _read(self.file, self.group.offset + offset, min(length, self.size - offset))
-
-
-def _length(group: Group) -> int:
-    return group.length
-
-
 def _bytes(groups: Iterable[Group]) -> int:
-    return sum(map(_length, groups))
-
-
-def _span(pair: Range) -> int:
-    return pair[1] - pair[0]
-
-
-def _read(source: Source, offset: int, length: int) -> bytes:
-    data = source.read(offset, length)
-    if len(data) != length:
-        raise FileChanged(f"the file ended at byte {offset + len(data)} while it was read; run the command again")
-    return data
-
-
-def _crc(source: Source, start: int, end: int) -> int:
-    crc = 0
-    for offset, length in chunk_ranges(end - start, MAX_CHUNK):
-        crc = zlib.crc32(_read(source, start + offset, length), crc)
-    return crc
-
-
-def _segments(source: Source, layout: Layout, crcs: Mapping[Range, int]) -> Iterator[skeleton.Segment]:
-    """The skeleton of the file: holes, checksums that do match, and all other bytes as literals."""
-    holes: list[tuple[int, int, skeleton.Segment]] = [
-        (group.offset, group.length, skeleton.Hole(group.name, group.length)) for group in layout.groups
-    ]
-    sums: list[tuple[int, int, skeleton.Segment]] = [
-        (checksum.position, checksum.length, checksum)
-        for checksum in layout.checksums
-        if expected_bytes(checksum, crcs) == source.read(checksum.position, checksum.length)
-    ]
-    position = 0
-    for start, length, segment in sorted(holes + sums, key=lambda item: (item[0], item[1])):
-        if start > position:
-            yield skeleton.Literal(_read(source, position, start - position))
-        yield segment
-        position = max(position, start + length)
-    if position < source.size:
-        yield skeleton.Literal(_read(source, position, source.size - position))
+    return sum(group.length for group in groups)

@@ -28,7 +28,7 @@ from theta_store.objects import CorruptObject
 from theta_store.objects import ObjectStore
 
 if TYPE_CHECKING:
-    from theta_store.capture import Identified
+    from theta_store.identify import Identified
 
 
 class Checkpoint(Protocol):
@@ -124,13 +124,13 @@ class FileCheckpoint:
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """See :meth:`Checkpoint.chunks`; as the file has them now."""
-        from theta_store.capture import group_pieces
+        from theta_store.reading import group_pieces
 
         return group_pieces(self.source, self._groups[name])
 
     def in_place(self, name: str) -> Source:
         """See :meth:`Checkpoint.in_place`."""
-        from theta_store.capture import GroupSource
+        from theta_store.reading import GroupSource
 
         return GroupSource(self.source, self._groups[name])
 
@@ -150,8 +150,8 @@ class OpenCheckpoint(FileCheckpoint):
 
     def check_unchanged(self) -> None:
         """Raise :class:`FileChanged` if the file was written to since then; to be asked once all values are read."""
-        from theta_store.capture import FileChanged
-        from theta_store.capture import moment
+        from theta_store.reading import FileChanged
+        from theta_store.reading import moment
 
         if moment(os.fstat(self.fd)) != self.before:
             raise FileChanged(f"{self.path}: the file was written to while it was read; run the command again")
@@ -160,8 +160,8 @@ class OpenCheckpoint(FileCheckpoint):
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[OpenCheckpoint]:
     """The checkpoint in a file outside of any repository; raises OSError."""
-    from theta_store.capture import identified
-    from theta_store.capture import moment
+    from theta_store.identify import identified
+    from theta_store.reading import moment
 
     with path.open("rb") as file:
         before, source = moment(os.fstat(file.fileno())), FileSource(file.fileno())

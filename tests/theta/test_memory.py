@@ -25,8 +25,8 @@ from theta.saving import TensorChanged
 from theta_checkpoint.layout import Source
 from theta_git.commits import BranchMoved
 from theta_git.commits import NoBranch
-from theta_store.capture import Identified
-from theta_store.capture import identified
+from theta_store.identify import Identified
+from theta_store.identify import identified
 
 Git = Callable[..., str]
 

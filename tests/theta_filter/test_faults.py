@@ -15,7 +15,7 @@ from tests.conftest import Git
 from theta_filter.clean import cleaned
 from theta_filter.clone import Clone
 from theta_git.repository import Repository
-from theta_store.capture import FileChanged
+from theta_store.reading import FileChanged
 
 
 def run_git(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ from blake3 import blake3
 
 from theta_filter.spool import Spooled
 from theta_filter.spool import spooled
-from theta_store.capture import FileChanged
+from theta_store.reading import FileChanged
 from theta_store.seen import state
 
 PIECE = 100_000

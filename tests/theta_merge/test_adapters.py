@@ -21,7 +21,7 @@ from theta_merge.choices import choice
 from theta_merge.outcome import Versions
 from theta_merge.settle import settled
 from theta_store.capture import captured
-from theta_store.capture import identified
+from theta_store.identify import identified
 from theta_store.store import Store
 
 A, B = "model.q.lora_A.weight", "model.q.lora_B.weight"

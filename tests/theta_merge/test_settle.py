@@ -20,10 +20,10 @@ from theta_merge import compute
 from theta_merge import settle
 from theta_merge.choices import choice
 from theta_merge.outcome import Versions
-from theta_store.capture import FileChanged
 from theta_store.capture import captured
-from theta_store.capture import identified
 from theta_store.checkpoint import StoredCheckpoint
+from theta_store.identify import identified
+from theta_store.reading import FileChanged
 from theta_store.store import Store
 from theta_store.values import array
 

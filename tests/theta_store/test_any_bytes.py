@@ -14,8 +14,8 @@ from safetensors.torch import save
 from theta_checkpoint.layout import BytesSource
 from theta_checkpoint.manifest import parse
 from theta_store.capture import captured
-from theta_store.capture import identified
 from theta_store.checkpoint import StoredCheckpoint
+from theta_store.identify import identified
 from theta_store.restore import restored
 from theta_store.store import Store
 

@@ -13,10 +13,10 @@ from theta_checkpoint.layout import BytesSource
 from theta_checkpoint.manifest import Manifest
 from theta_store import bundle
 from theta_store import chunks
-from theta_store.capture import FileChanged
 from theta_store.capture import captured
-from theta_store.capture import identified
 from theta_store.checkpoint import StoredCheckpoint
+from theta_store.identify import identified
+from theta_store.reading import FileChanged
 from theta_store.restore import restored
 from theta_store.store import Store
 from theta_store.values import array

@@ -16,11 +16,11 @@ from theta_checkpoint.manifest import Recipe
 from theta_checkpoint.manifest import parse
 from theta_store import chunks
 from theta_store.capture import captured
-from theta_store.capture import identified
 from theta_store.chains import MAX_DEPTH
 from theta_store.chains import chain
 from theta_store.chains import depth
 from theta_store.checkpoint import StoredCheckpoint
+from theta_store.identify import identified
 from theta_store.objects import CorruptObject
 from theta_store.restore import restored
 from theta_store.store import Store

@@ -10,10 +10,10 @@ from safetensors.numpy import save
 from theta_checkpoint.layout import BytesSource
 from theta_checkpoint.manifest import Manifest
 from theta_store.capture import captured
-from theta_store.capture import identified
 from theta_store.chains import MAX_DEPTH
 from theta_store.chains import chain
 from theta_store.checkpoint import StoredCheckpoint
+from theta_store.identify import identified
 from theta_store.repack import repacked
 from theta_store.restore import restored
 from theta_store.store import Store

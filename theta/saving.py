@@ -102,7 +102,7 @@ def save(
 
 def _filter(git: Repository, start: str, place: str) -> str | None:
     """The filter of a path by the working tree's attributes; in a bare repository, by those of the commit."""
-    if git.line("rev-parse", "--is-bare-repository") == "true":
+    if git.is_bare:
         return filter_in(git, start, place)
     return attributes.filters(Repository(git.top), [place]).get(place)
 

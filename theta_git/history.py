@@ -84,7 +84,7 @@ def check_clean(repository: Repository) -> None:
     """
     mark = _mark(repository)
     if mark.exists():
-        _finish(repository, mark.read_text())
+        _finish(repository, _marked_tree(repository))
         mark.write_text(_tree(repository))
     if repository.output("status", "--porcelain", "--untracked-files=no"):
         raise NotClean("there are changes that are not committed; commit them first")
@@ -270,6 +270,18 @@ def _tree(repository: Repository) -> str:
 def _mark(repository: Repository) -> Path:
     """A file with the tree of HEAD, there from before the refs change until all has followed."""
     return repository.git_dir / "theta" / "rewriting"
+
+
+def _marked_tree(repository: Repository) -> str:
+    """What the mark says; raises :class:`NotClean` where that is nothing that git has."""
+    mark = _mark(repository)
+    tree = mark.read_bytes()
+    if tree and repository.output("cat-file", "--batch-check=%(objecttype)", stdin=tree + b"\n") != b"tree\n":
+        raise NotClean(
+            f"{mark} is damaged, so what a rewriting that was killed left undone cannot be told; "
+            "see that git status is as you want it, delete that file, and type the same command again"
+        )
+    return tree.decode()
 
 
 def _ids_files(repository: Repository) -> tuple[Path, Path]:

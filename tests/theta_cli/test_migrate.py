@@ -407,6 +407,13 @@ def test_an_interrupt_before_the_refs_change_leaves_nothing(
     assert not list((plain / ".git/theta").glob("rewriting*"))
 
 
+@pytest.mark.parametrize("text", [b"\xff\0", b"--help", b"0" * 40])
+def test_a_damaged_mark_is_named(killed: Path, text: bytes) -> None:
+    (killed / ".git/theta/rewriting").write_bytes(text)
+    with pytest.raises(NotClean, match=r"theta/rewriting is damaged, .* delete that file"):
+        run("migrate", ["*.safetensors"])
+
+
 def test_what_is_committed_after_a_kill_is_kept_too(plain: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(history, "_filtered", kill)

@@ -84,7 +84,7 @@ def save(
     :class:`theta_store.objects.StoreNotWritable`.
     """
     if not isinstance(state_dict, Mapping):
-        raise CannotWrite(f"a {type(state_dict).__name__} is no state dict; of a module, save what state_dict() gives")
+        raise CannotWrite(f"a {type(state_dict).__name__} is not a state dict; save what state_dict() returns")
     git = Repository(Path(repository))
     place = path_in_tree(git, path)
     ref = branch_ref(git, branch)

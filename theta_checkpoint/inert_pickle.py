@@ -199,7 +199,7 @@ class _InertUnpickler(pickle._Unpickler):
 
 def _tuple(args: object) -> tuple[object, ...]:
     if not isinstance(args, tuple):
-        raise DamagedCheckpoint("arguments that are no tuple")
+        raise DamagedCheckpoint("its arguments are not a tuple")
     return args
 
 

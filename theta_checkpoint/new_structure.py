@@ -126,7 +126,7 @@ def tree(leaves: Mapping[str, object]) -> Tree:
         for key in folders:
             child = node.setdefault(key, {})
             if not isinstance(child, dict):
-                raise CannotWrite(f"{name}: {key} is no dict")
+                raise CannotWrite(f"{name}: {key} is not a dict")
             node = child
         if last in node:
             raise CannotWrite(f"{name}: it occurs twice")

@@ -259,7 +259,7 @@ def _numbers(node: object) -> tuple[int, ...]:
         node = node.args[0]
     if isinstance(node, tuple | list) and len(node) <= 64 and all(map(_is_size, node)):
         return tuple(node)
-    raise DamagedCheckpoint("a tensor's shape or strides are no such thing")
+    raise DamagedCheckpoint("a tensor has an impossible shape or strides")
 
 
 def _is_noise(key: object, node: object) -> bool:

@@ -89,7 +89,7 @@ def tracking_line(repository: Repository, argument: str) -> Line | None:
 def pattern_of(argument: str) -> str:
     """The pattern an argument means: an existing path stands for itself alone."""
     if not argument.strip("/"):
-        raise NotTrackable(f"{argument!r} is no pattern")
+        raise NotTrackable(f"{argument!r} is not a pattern")
     pattern = attributes.literal(_relative(argument)) if os.path.lexists(argument) else argument.removeprefix("./")
     if pattern.startswith("../") or (pattern.startswith("/") and os.path.lexists(argument)):
         raise NotTrackable(f"{argument} is outside of this folder; run git theta track where it is")

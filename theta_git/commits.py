@@ -30,7 +30,7 @@ def branch_ref(repository: Repository, branch: str | None) -> str:
     if branch:
         name = branch.removeprefix("refs/heads/")
         if repository.finished("check-ref-format", "--branch", name).stdout.decode().strip() != name:
-            raise NoBranch(f"{branch!r} is no name of a branch")
+            raise NoBranch(f"{branch!r} is not a valid branch name")
         return f"refs/heads/{name}"
     done = repository.finished("symbolic-ref", "--quiet", "HEAD")
     if done.returncode:

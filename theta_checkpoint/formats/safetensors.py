@@ -50,7 +50,7 @@ def layout(source: Source) -> Layout:
     header = _header(source.read(8, length))
     metadata = header.pop(METADATA, {})
     if not isinstance(metadata, dict):
-        raise DamagedCheckpoint(f"{METADATA} is no object")
+        raise DamagedCheckpoint(f"{METADATA} is not an object")
     groups = []
     values = [Value(f"{METADATA}/{key_text(key)}", value_text(value)) for key, value in metadata.items()]
     for name, facts in header.items():
@@ -98,9 +98,9 @@ def _header(data: bytes) -> dict[str, object]:
     try:
         header = json.loads(data.decode(), object_pairs_hook=_without_duplicates)
     except ValueError as error:
-        raise DamagedCheckpoint(f"its header is no JSON: {error}") from error
+        raise DamagedCheckpoint(f"its header is not JSON: {error}") from error
     if not isinstance(header, dict):
-        raise DamagedCheckpoint("its header is no JSON object")
+        raise DamagedCheckpoint("its header is not a JSON object")
     return header
 
 

@@ -69,7 +69,7 @@ def _list(repository: Repository, as_json: bool) -> None:
 
 def _add(repository: Repository, name: str, url: str, args: Namespace) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]*", name):
-        raise BadRemote(f"{name!r} is no name for a remote")
+        raise BadRemote(f"{name!r} is not a valid name for a remote")
     check_url(url)
     configuration.write(repository, Scope.LOCAL, f"theta.remote.{name}.url", url)
     if args.endpoint:

@@ -56,12 +56,12 @@ def encoded(raw: bytes, bases: Sequence[bytes], dtype: str, weights: Sequence[fl
 def decoded(data: bytes, bases: Sequence[bytes]) -> bytes:
     """The raw bytes of one object; raises :class:`CorruptObject` if they are damaged."""
     if len(data) < _HEADER.size:
-        raise CorruptObject("an object is no blend")
+        raise CorruptObject("an object is not a blend")
     name, kind, count, length = _HEADER.unpack_from(data)
     dtype = name.rstrip(b"\0").decode("ascii", "replace")
     end = _HEADER.size + 8 * count
     if not blends(dtype) or kind not in _ON_TOP or count != len(bases) or len(data) < end:
-        raise CorruptObject(f"an object is no blend of {len(bases)} bases")
+        raise CorruptObject(f"an object is not a blend of {len(bases)} bases")
     if length > MAX_CHUNK or length % DTYPES[dtype].itemsize:
         raise CorruptObject("an object's header does not fit together")
     sums = _sums(bases, dtype, struct.unpack_from(f"<{count}d", data, _HEADER.size), length)

@@ -58,7 +58,7 @@ def decoded(data: bytes, bases: Sequence[bytes]) -> bytes:
     base = one_of(bases)
     order = data[:1]
     if order not in (_FLOATS, _INTEGERS):
-        raise CorruptObject("an object is no difference to a base")
+        raise CorruptObject("an object is not a difference from a base")
     codes = dense.integers(memoryview(data)[1:])
     theirs = numpy.frombuffer(resized(base, codes.nbytes), f"<i{codes.itemsize}")
     values = codes.view(theirs.dtype)

@@ -66,7 +66,7 @@ def unpacked(data: bytes, count: int) -> tuple[str, float, list[Factor]]:
     """Dtype, number and factors of an object; raises :class:`CorruptObject` unless there are ``count`` of them."""
     start = _HEADER.size + count * _FACTOR.size
     if len(data) < start or data[_HEADER.size - 1] != count:
-        raise CorruptObject("an object is no update of this kind")
+        raise CorruptObject("an object is not an update of this kind")
     name, number, _ = _HEADER.unpack_from(data)
     factors = []
     for index in range(count):
@@ -133,5 +133,5 @@ def keeps_subnormals() -> bool:
 def _float_name(name: bytes) -> str:
     text = name.rstrip(b"\0").decode("ascii", "replace")
     if text not in FLOATS:
-        raise CorruptObject(f"an object updates {text!r}, which is no float")
+        raise CorruptObject(f"an object updates {text!r}, which is not a float")
     return text

@@ -31,7 +31,7 @@ def decoded(data: bytes, bases: Sequence[bytes]) -> bytes:
     dtype, columns, (vector,) = unpacked(data, 1)
     base = one_of(bases)
     if not 1 <= columns <= len(base) or columns % 1:
-        raise CorruptObject("an object is no scaling of a base")
+        raise CorruptObject("an object is not a scaling of a base")
     values = widened(base, dtype)
     if values.size % int(columns):
         raise CorruptObject("an object scales rows of another length")

@@ -33,7 +33,7 @@ def decoded(data: bytes, bases: Sequence[bytes]) -> bytes:
     dtype, scale, (left, right) = unpacked(data, 2)
     base = one_of(bases)
     if left.columns != right.rows:
-        raise CorruptObject("an object is no low-rank update of a base")
+        raise CorruptObject("an object is not a low-rank update of a base")
     values = widened(base, dtype)
     if values.size != left.rows * right.columns:
         raise CorruptObject("an object is a low-rank update of another shape")

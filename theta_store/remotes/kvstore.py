@@ -149,7 +149,7 @@ def check_url(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme not in SCHEMES or not (parts.netloc or parts.scheme == "file") or parts.query:
         known = ", ".join(f"{scheme}://…" for scheme in SCHEMES)
-        raise BadUrl(f"{url!r} is no place for objects; those are {known}")
+        raise BadUrl(f"{url!r} is not a place for objects; those are {known}")
 
 
 def _refusal(oid: str, result: Any) -> str | None:

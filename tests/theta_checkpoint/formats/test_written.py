@@ -114,7 +114,7 @@ def test_safetensors_reads_a_new_file() -> None:
         ([], [], [Value("rng", f"bytes[3] blake3:{'0' * 64}")], "only the original file holds"),
         ([blank("list/0", "F32", 1)], [], [], "list or in a dict"),
         ([blank("a#2", "F32", 1)], [], [], "list or in a dict"),
-        ([blank("a", "F32", 1), blank("a/b", "F32", 1)], [], [], "a is no dict"),
+        ([blank("a", "F32", 1), blank("a/b", "F32", 1)], [], [], "a is not a dict"),
         ([blank("a", "F32", 1)], [], [Value("a", "1")], "occurs twice"),
         ([blank("a", "U8", 9)], [Alias("b", "F32", (1,), "a", 2)], [], "whole element"),
         ([], [Alias("b", "F32", (1,), "a", 2)], [], "is missing"),

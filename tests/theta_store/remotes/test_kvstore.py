@@ -68,7 +68,7 @@ def test_a_place_that_cannot_be_written_to_is_told(here: ObjectStore, tmp_path: 
 
 @pytest.mark.parametrize("url", ["https://example.com/x", "/tmp/x", "s3://", "s3:///x", "gs://bucket?x=1"])
 def test_places_that_are_no_object_storage(url: str) -> None:
-    with pytest.raises(BadUrl, match="is no place for objects"):
+    with pytest.raises(BadUrl, match="is not a place for objects"):
         check_url(url)
 
 

@@ -12,7 +12,6 @@ from theta_merge.choices import Choice
 from theta_merge.commits import BesideInCommits
 from theta_merge.memory import Memory
 from theta_merge.menu.facts import facts
-from theta_merge.menu.line_by_line import LineMenu
 from theta_merge.menu.preview import Previewer
 from theta_merge.menu.screen import Screen
 from theta_merge.menu.session import Session
@@ -26,6 +25,7 @@ from theta_store.sketches import Sketch
 
 if TYPE_CHECKING:
     from theta_merge.menu.full_screen import FullMenu
+    from theta_merge.menu.line_by_line import LineMenu
 
 _RESUMED = "settled as last time: change what you like; q accepts it"
 _WELCOME = "Enter chooses for the line under the cursor, a for all lines; ? helps"
@@ -72,6 +72,8 @@ def _menu(
     session = resumed(versions.conflicts, {**before, **question.choices})
     preview = Previewer(versions, known, store, question.locate)
     if not found.has_room(environment):
+        from theta_merge.menu.line_by_line import LineMenu
+
         return LineMenu(question.title, session, told, preview, found, missed or "")
     from theta_merge.menu.full_screen import FullMenu
 

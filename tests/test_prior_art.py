@@ -112,12 +112,14 @@ def test_a_nan_hides_no_other_edit(repo: Path, git: Git) -> None:
     assert load_file("model.safetensors")["w"][17] == 2
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2])
-def test_half_precision_and_float8_are_added_and_averaged(repo: Path, git: Git, dtype: torch.dtype) -> None:
-    fork(git, {"w": full(0).to(dtype)}, {"w": full(2).to(dtype)}, {"w": full(4).to(dtype)})
-    result = merged(git, "--strategy=average")["w"]
-    assert result.dtype == dtype
-    assert torch.equal(result.float(), full(3))
+def test_half_precision_and_float8_are_added_and_averaged(repo: Path, git: Git) -> None:
+    dtypes = (torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
+    base, ours, theirs = ({str(dtype): full(value).to(dtype) for dtype in dtypes} for value in (0, 2, 4))
+    fork(git, base, ours, theirs)
+    result = merged(git, "--strategy=average")
+    for dtype in dtypes:
+        assert result[str(dtype)].dtype == dtype
+        assert torch.equal(result[str(dtype)].float(), full(3))
 
 
 def test_nested_dicts_and_other_values_are_kept(repo: Path, git: Git) -> None:

@@ -52,8 +52,13 @@ def merge(strategy: Strategy, given_options: dict[str, Any], *given: Tensor, sid
 
 
 @every_strategy
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-@pytest.mark.parametrize("shape", [(), (7,), (6, 8), (4, 3, 2, 2)])
+@pytest.mark.parametrize(
+    ("dtype", "shape"),
+    [
+        *((torch.float32, shape) for shape in [(), (7,), (6, 8), (4, 3, 2, 2)]),
+        *((dtype, (6, 8)) for dtype in [torch.float64, torch.bfloat16]),  # converted before and after, in any shape
+    ],
+)
 def test_nothing_is_computed_elsewhere(
     strategy: Strategy, given_options: dict[str, Any], dtype: torch.dtype, shape: tuple[int, ...]
 ) -> None:

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from tests.templates import Templates
+from tests.templates import make_copyable
 from theta_cli import drivers
 from theta_cli import installation
 from theta_git.configuration import Scope
@@ -28,11 +30,12 @@ def save(path: Path, **changed: float) -> bytes:
 
 
 @pytest.fixture
-def bare(tmp_path: Path, git: Git) -> Path:
+def bare(tmp_path: Path, git: Git, templates: Templates) -> Path:
     """A bare repository on branch main; every clone of it has theta, by the user's configuration."""
     if not shutil.which("git-lfs"):
         pytest.skip("git-lfs is not installed")
-    installation.install(Repository(), Scope.GLOBAL, drivers.wanted(drivers.interpreter()))
+    wanted = drivers.wanted(drivers.interpreter())
+    templates.fill("user", lambda: installation.install(Repository(), Scope.GLOBAL, wanted), Path.home())
     git("init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "bare.git"))
     return tmp_path / "bare.git"
 
@@ -51,15 +54,27 @@ def clone(bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, git: Git)
 
 
 @pytest.fixture
-def first(clone: CloneOf, git: Git) -> Path:
+def first(
+    bare: Path, clone: CloneOf, git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, templates: Templates
+) -> Path:
     """A clone in which ``m.safetensors`` is committed and pushed."""
-    folder = clone("first")
-    (folder / ".gitattributes").write_text("*.safetensors filter=theta diff=theta merge=theta -text\n")
-    save(folder / "m.safetensors")
+    if "[lfs]" in (Path.home() / ".gitconfig").read_text():  # the objects go to a server of the test's own
+        _push_first(clone, git)
+    else:
+        templates.fill("first", lambda: _push_first(clone, git), bare, tmp_path / "first")
+    monkeypatch.chdir(tmp_path / "first")
+    git("remote", "set-url", "origin", bare.as_uri())
+    return tmp_path / "first"
+
+
+def _push_first(clone: CloneOf, git: Git) -> None:
+    clone("first")
+    Path(".gitattributes").write_text("*.safetensors filter=theta diff=theta merge=theta -text\n")
+    save(Path("m.safetensors"))
     git("add", ".")
     git("commit", "--quiet", "-m", "base")
     git("push", "--quiet", "origin", "main")
-    return folder
+    make_copyable(git)
 
 
 def failing(*arguments: str) -> subprocess.CompletedProcess[str]:

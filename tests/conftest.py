@@ -6,18 +6,32 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings
 
+from tests.templates import Made
+from tests.templates import Templates
+from tests.templates import make_copyable
 from theta_cli import drivers
 from theta_cli import installation
 from theta_git.configuration import Scope
 from theta_git.repository import Repository
 
 Git = Callable[..., str]
+_homes = count()
+
+
+class Begun(Protocol):
+    """The type of the fixture ``begun``."""
+
+    def __call__(self, name: str, make: Callable[[], Made]) -> Made:
+        """What ``make`` returns."""
+
 
 _PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 settings.register_profile("random", _PATIENT)
@@ -34,7 +48,8 @@ def hermetic_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     for name in ("COLUMNS", "LINES"):
         monkeypatch.delenv(name, raising=False)
         os.unsetenv(name)  # readline, which pytest imports, sets them where os.environ does not show it
-    home = tmp_path_factory.mktemp("home")
+    home = tmp_path_factory.getbasetemp() / f"home{next(_homes)}"  # mktemp looks through all that there are
+    home.mkdir()
     settings = {
         "HOME": str(home),
         "XDG_CONFIG_HOME": str(home / ".config"),
@@ -74,20 +89,55 @@ def git() -> Git:
     return run
 
 
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    """Repositories to begin with."""
+    return Templates(tmp_path_factory.mktemp("templates"))
+
+
 @pytest.fixture
-def empty_repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, git: Git) -> Path:
+def current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, which is the current one."""
+    made = tmp_path / "repo"
+    made.mkdir()
+    monkeypatch.chdir(made)
+    return made
+
+
+@pytest.fixture
+def empty_repo(current_folder: Path, git: Git) -> Path:
     """An empty repository, on branch main, which is the current folder; theta is not installed in it."""
-    folder = tmp_path / "repo"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
     git("init", "--quiet", "--initial-branch=main")
-    return folder
+    return current_folder
 
 
 @pytest.fixture
-def repo(empty_repo: Path) -> Path:
+def repo(current_folder: Path, git: Git, templates: Templates) -> Path:
     """As ``empty_repo``, with theta installed and ``*.pt`` and ``*.safetensors`` tracked."""
+    templates.fill("repo", lambda: _set_up(git), current_folder)
+    return current_folder
+
+
+@pytest.fixture
+def begun(repo: Path, git: Git, templates: Templates) -> Begun:
+    """``begun("a name", make)`` makes of ``repo`` what ``make`` does, which is called for one such test alone.
+
+    The others get a copy of the repository, and of what it returned.
+    """
+
+    def filled(name: str, make: Callable[[], Made]) -> Made:
+        def made() -> Made:
+            result = make()
+            make_copyable(git)
+            return result
+
+        return templates.fill(name, made, repo)
+
+    return filled
+
+
+def _set_up(git: Git) -> None:
+    git("init", "--quiet", "--initial-branch=main")
     installation.install(Repository(), Scope.LOCAL, drivers.wanted(drivers.interpreter()))
     lines = [f"{pattern} filter=theta diff=theta merge=theta -text\n" for pattern in ("*.pt", "*.safetensors")]
-    (empty_repo / ".gitattributes").write_text("".join(lines))
-    return empty_repo
+    Path(".gitattributes").write_text("".join(lines))

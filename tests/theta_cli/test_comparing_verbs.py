@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from tests.conftest import Begun
 from theta_checkpoint.failure import Failure
 from theta_cli.commands.compare import judged
 from theta_diff.distances import Relation
@@ -42,8 +43,12 @@ def save(tensors: Weights, path: str = PATH) -> None:
 
 
 @pytest.fixture
-def model(repo: Path, git: Git) -> Weights:
+def model(begun: Begun, git: Git) -> Weights:
     """Two commits; in the second, tagged ``tuned``, the query of layer 1 moved and the head has a NaN."""
+    return begun("a model and its fine-tune", lambda: commit_both(git))
+
+
+def commit_both(git: Git) -> Weights:
     random = numpy.random.default_rng(0)
     names = [f"layer.{i}.{part}" for i in range(3) for part in ("key", "query")]
     tensors = {name: random.standard_normal((40, 20)).astype(numpy.float32) for name in (*names, "head")}

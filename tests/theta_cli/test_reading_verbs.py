@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from tests.conftest import Begun
 from theta_cli.fetching import ObjectsMissing
 from theta_cli.inventory import NotACheckpoint
 from theta_cli.main import run
@@ -27,13 +28,17 @@ def _save(path: Path, **changed: float) -> None:
 
 
 @pytest.fixture
-def committed(repo: Path, git: Git) -> Path:
+def committed(repo: Path, begun: Begun, git: Git) -> Path:
     """A repository in which ``one.safetensors`` and ``two.safetensors`` are committed."""
-    _save(repo / "one.safetensors")
-    _save(repo / "two.safetensors", d=4.0)
+    begun("one and two", lambda: _commit(git))
+    return repo
+
+
+def _commit(git: Git) -> None:
+    _save(Path("one.safetensors"))
+    _save(Path("two.safetensors"), d=4.0)
     git("add", ".")
     git("commit", "--quiet", "-m", "base")
-    return repo
 
 
 def _without_objects(folder: Path) -> None:

@@ -8,6 +8,7 @@ import numpy
 import pytest
 from safetensors.numpy import save
 
+from tests.conftest import Begun
 from tests.conftest import Git
 from theta_checkpoint.manifest import Manifest
 from theta_checkpoint.manifest import parse
@@ -22,26 +23,30 @@ from theta_store.objects import ObjectStore
 FILE = "model.safetensors"
 
 
-def add_as_a_clone_that_knows_no_other(folder: Path, git: Git, content: bytes) -> None:
+def add_as_a_clone_that_knows_no_other(git: Git, content: bytes) -> None:
     """Store a version that leans on nothing: the index has no earlier one, and the registry knows none."""
     git("rm", "--quiet", "--cached", "--ignore-unmatch", FILE)
     git("commit", "--quiet", "--allow-empty", "-m", "away")
-    (folder / ".git/theta/known.sqlite").unlink(missing_ok=True)
-    (folder / FILE).write_bytes(content)
+    Path(".git/theta/known.sqlite").unlink(missing_ok=True)
+    Path(FILE).write_bytes(content)
     git("add", ".")
     git("commit", "--quiet", "-m", "stored alone")
 
 
 @pytest.fixture
-def versions(repo: Path, git: Git) -> list[bytes]:
+def versions(begun: Begun, git: Git) -> list[bytes]:
     """Six near versions of a model, none of which leans on another; each is a tag, and the last is checked out."""
+    return begun("six versions", lambda: commit_versions(git))
+
+
+def commit_versions(git: Git) -> list[bytes]:
     random = numpy.random.default_rng(0)
     weight = random.standard_normal((200, 300)).astype("f4")
     made = []
     for number in range(6):
         noise = numpy.float32(1e-4) * random.standard_normal(weight.shape).astype("f4")
         made.append(save({"weight": weight + noise, "bias": weight[0, :40] + numpy.float32(number)}))
-        add_as_a_clone_that_knows_no_other(repo, git, made[-1])
+        add_as_a_clone_that_knows_no_other(git, made[-1])
         git("tag", f"v{number}")
     return made
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from safetensors.numpy import save_file
 
+from tests.conftest import Begun
 from tests.conftest import Git
 from theta_cli import update_files
 from theta_cli.commands import add
@@ -44,9 +45,12 @@ def commit(repo: Path, git: Git) -> Commit:
 
 
 @pytest.fixture
-def model(commit: Commit) -> dict[str, Array]:
+def model(begun: Begun, commit: Commit) -> dict[str, Array]:
     """A committed checkpoint."""
-    return commit({"layer.weight": normal(120, 90), "conv.weight": normal(16, 8, 3, 3), "layer.bias": normal(120)})
+    random = numpy.random.default_rng(1)
+    shapes: dict[str, tuple[int, ...]] = {"layer.weight": (120, 90), "conv.weight": (16, 8, 3, 3), "layer.bias": (120,)}
+    groups = {name: random.standard_normal(shape).astype("f4") for name, shape in shapes.items()}
+    return begun("a model to update", lambda: commit(groups))
 
 
 def update(kind: str, data: Path | str) -> dict[str, Array]:

@@ -12,6 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from tests.conftest import Begun
+
 Git = Callable[..., str]
 Weights = dict[str, NDArray[numpy.float32]]
 
@@ -32,8 +34,12 @@ def commit(git: Git, message: str = "a commit") -> None:
 
 
 @pytest.fixture
-def model(repo: Path, git: Git) -> Weights:
+def model(begun: Begun, git: Git) -> Weights:
     """A repository with one committed checkpoint, whose tensors are returned."""
+    return begun("one model", lambda: committed(git))
+
+
+def committed(git: Git) -> Weights:
     tensors = weights()
     save(tensors, epoch="3")
     commit(git)

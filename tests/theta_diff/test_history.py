@@ -7,6 +7,7 @@ import numpy
 import pytest
 from numpy.typing import NDArray
 
+from tests.conftest import Begun
 from theta_diff.history import NoSuchVersion
 from theta_diff.history import blamed
 from theta_diff.history import blob_at
@@ -24,8 +25,12 @@ PATH = "model.safetensors"
 
 
 @pytest.fixture
-def history(repo: Path, git: Git, commit: Commit, weights: Weights) -> Weights:
+def history(begun: Begun, git: Git, commit: Commit, weights: Weights) -> Weights:
     """first - second (query of layer 0) - merge of side (head), which also changes layer 3."""
+    return begun("with a merge", lambda: make_history(git, commit, weights))
+
+
+def make_history(git: Git, commit: Commit, weights: Weights) -> Weights:
     commit(weights, "first")
     git("switch", "--quiet", "--create", "side")
     side = weights | {"head.weight": weights["head.weight"] + 1}

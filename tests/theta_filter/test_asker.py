@@ -8,17 +8,22 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.conftest import Begun
 from tests.conftest import Git
 from theta_filter.asker import subcommand
 
 
 @pytest.fixture
-def two_versions(repo: Path, git: Git) -> Path:
+def two_versions(repo: Path, begun: Begun, git: Git) -> Path:
+    begun("two pickles", lambda: commit(git))
+    return repo
+
+
+def commit(git: Git) -> None:
     for value in (1.0, 2.0):
-        torch.save({"weight": torch.full((64, 64), value)}, repo / "model.pt")
+        torch.save({"weight": torch.full((64, 64), value)}, "model.pt")
         git("add", "model.pt", ".gitattributes")
         git("commit", "--quiet", f"--message=version {value}")
-    return repo
 
 
 @pytest.fixture

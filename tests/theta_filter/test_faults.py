@@ -11,6 +11,7 @@ import numpy
 import pytest
 import torch
 
+from tests.conftest import Begun
 from tests.conftest import Git
 from theta_filter.clean import cleaned
 from theta_filter.clone import Clone
@@ -22,20 +23,27 @@ def run_git(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
 
 
-def committed_model(repo: Path, git: Git) -> bytes:
+@pytest.fixture
+def committed_model(begun: Begun, git: Git) -> bytes:
+    """The file ``model.pt``, which is committed."""
+    return begun("a pickle", lambda: commit(git))
+
+
+def commit(git: Git) -> bytes:
     torch.manual_seed(0)
-    torch.save({"encoder.weight": torch.randn(200, 100), "bias": torch.zeros(100)}, repo / "model.pt")
+    torch.save({"encoder.weight": torch.randn(200, 100), "bias": torch.zeros(100)}, "model.pt")
     git("add", "model.pt", ".gitattributes")
     git("commit", "--quiet", "--message=model")
-    return (repo / "model.pt").read_bytes()
+    return Path("model.pt").read_bytes()
 
 
 def largest_object(repo: Path) -> Path:
     return max((repo / ".git/theta/objects").rglob("*"), key=lambda path: path.stat().st_size if path.is_file() else 0)
 
 
-def test_a_missing_object_leaves_the_manifest_and_says_how_to_get_the_values(repo: Path, git: Git) -> None:
-    committed_model(repo, git)
+def test_a_missing_object_leaves_the_manifest_and_says_how_to_get_the_values(
+    committed_model: bytes, repo: Path, git: Git
+) -> None:
     largest_object(repo).unlink()
     (repo / "model.pt").unlink()
     done = run_git("checkout", "--", "model.pt")
@@ -47,8 +55,9 @@ def test_a_missing_object_leaves_the_manifest_and_says_how_to_get_the_values(rep
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "swap"])
-def test_a_corrupt_object_never_reaches_the_working_tree(repo: Path, git: Git, damage: str) -> None:
-    committed_model(repo, git)
+def test_a_corrupt_object_never_reaches_the_working_tree(
+    committed_model: bytes, repo: Path, git: Git, damage: str
+) -> None:
     path = largest_object(repo)
     data = bytearray(path.read_bytes())
     match damage:
@@ -88,8 +97,7 @@ def test_a_full_disk_leaves_no_partial_object(repo: Path) -> None:
     assert run_git("add", "model.pt").returncode == 0
 
 
-def test_conflict_markers_in_a_manifest_pass_through_a_checkout(repo: Path, git: Git) -> None:
-    committed_model(repo, git)
+def test_conflict_markers_in_a_manifest_pass_through_a_checkout(committed_model: bytes, repo: Path, git: Git) -> None:
     manifest = git("show", "HEAD:model.pt")
     broken = manifest.replace("root ", "<<<<<<< ours\nroot ", 1)
     blob = git("hash-object", "-w", "--stdin", stdin=broken).strip()
@@ -100,8 +108,7 @@ def test_conflict_markers_in_a_manifest_pass_through_a_checkout(repo: Path, git:
     assert (repo / "model.pt").read_text() == broken
 
 
-def test_adding_a_damaged_manifest_warns_and_keeps_its_bytes(repo: Path, git: Git) -> None:
-    committed_model(repo, git)
+def test_adding_a_damaged_manifest_warns_and_keeps_its_bytes(committed_model: bytes, repo: Path, git: Git) -> None:
     broken = git("show", "HEAD:model.pt").replace("group ", "=======\ngroup ", 1)
     (repo / "model.pt").write_text(broken)
     done = run_git("add", "model.pt")

@@ -6,8 +6,10 @@ import shutil
 from pathlib import Path
 
 import numpy
+import pytest
 from safetensors.numpy import save
 
+from tests.conftest import Begun
 from tests.conftest import Git
 from theta_checkpoint.manifest import parse
 from theta_cli.main import run
@@ -18,22 +20,26 @@ from theta_store.objects import ObjectStore
 COMMITS = 12
 
 
-def history(repo: Path, git: Git) -> list[bytes]:
+@pytest.fixture
+def versions(begun: Begun, git: Git) -> list[bytes]:
     """The file in each of several commits, a fine-tune of the one before."""
+    return begun("a long history", lambda: commit(git))
+
+
+def commit(git: Git) -> list[bytes]:
     random = numpy.random.default_rng(0)
     weight = random.standard_normal((100, 200)).astype("f4")
     versions = []
     for number in range(COMMITS):
         versions.append(save({"weight": weight, "step": numpy.array(number)}))
-        (repo / "model.safetensors").write_bytes(versions[-1])
+        Path("model.safetensors").write_bytes(versions[-1])
         git("add", ".")
         git("commit", "--quiet", "--message", f"step {number}")
         weight = weight + numpy.float32(1e-3) * random.standard_normal(weight.shape).astype("f4")
     return versions
 
 
-def test_every_version_comes_back_and_no_chain_grows_long(repo: Path, git: Git) -> None:
-    versions = history(repo, git)
+def test_every_version_comes_back_and_no_chain_grows_long(versions: list[bytes], repo: Path, git: Git) -> None:
     depths = set()
     for age, content in enumerate(reversed(versions)):
         manifest = parse(git("show", f"HEAD~{age}:model.safetensors").encode())
@@ -44,15 +50,15 @@ def test_every_version_comes_back_and_no_chain_grows_long(repo: Path, git: Git) 
     assert {0, 1} <= depths <= set(range(MAX_DEPTH + 1))
 
 
-def test_a_version_added_again_has_the_manifest_it_had(repo: Path, git: Git) -> None:
-    versions = history(repo, git)
+def test_a_version_added_again_has_the_manifest_it_had(versions: list[bytes], repo: Path, git: Git) -> None:
     (repo / ".git/theta/known.sqlite").unlink()
     (repo / "model.safetensors").write_bytes(versions[-1])
     assert git("status", "--porcelain") == ""
 
 
-def test_a_shallow_clone_with_only_its_own_objects_has_every_value(repo: Path, git: Git, tmp_path: Path) -> None:
-    versions = history(repo, git)
+def test_a_shallow_clone_with_only_its_own_objects_has_every_value(
+    versions: list[bytes], repo: Path, git: Git, tmp_path: Path
+) -> None:
     clone = tmp_path / "clone"
     git("clone", "--quiet", "--depth=1", "--no-checkout", f"file://{repo}", str(clone))
     manifest = parse(git("show", "HEAD:model.safetensors").encode())
@@ -65,8 +71,7 @@ def test_a_shallow_clone_with_only_its_own_objects_has_every_value(repo: Path, g
     assert (clone / "model.safetensors").read_bytes() == versions[-1]
 
 
-def test_repack_leaves_the_history_as_it_is(repo: Path, git: Git) -> None:
-    versions = history(repo, git)
+def test_repack_leaves_the_history_as_it_is(versions: list[bytes], repo: Path, git: Git) -> None:
     assert run("repack", []) == 0
     assert git("status", "--porcelain") == ""
     for age, content in enumerate(reversed(versions)):

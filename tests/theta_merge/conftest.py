@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save_file
 
 from strategies.registry import names
+from tests.conftest import Begun
 from tests.conftest import Git
 
 Groups = Mapping[str, float]
@@ -75,34 +75,19 @@ THEIRS = {"a": 3.0, "b": 0.0, "c": 4.0, "d": 0.0}
 MODEL = "m.safetensors"
 
 
-@pytest.fixture(scope="session")
-def forked_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the first ``forked`` repository is kept for all later ones to be copied from."""
-    return tmp_path_factory.mktemp("template") / "repo"
-
-
 @pytest.fixture
-def forked(repo: Path, git: Git, forked_template: Path) -> Path:
+def forked(repo: Path, begun: Begun, git: Git) -> Path:
     """On main, with a branch side: both changed group a, one side each b and c; and an ordinary file each."""
-    if not forked_template.exists():
-        _fork(git)
-        shutil.copytree(repo, forked_template)
-    else:
-        shutil.copytree(forked_template, repo, dirs_exist_ok=True)
+    begun("forked", lambda: fork(git))
     return repo
 
 
-def _fork(git: Git) -> None:
-    for key, value in (("core.checkStat", "minimal"), ("core.trustctime", "false")):
-        git("config", key, value)
+def fork(git: Git) -> None:
     _commit(git, "base", BASE, "one\ntwo\nthree\n")
     git("switch", "-qc", "side")
     _commit(git, "theirs", THEIRS, "one\ntwo\nTHREE\n")
     git("switch", "-q", "main")
     _commit(git, "ours", OURS, "ONE\ntwo\nthree\n")
-    for path in (MODEL, "notes.txt", ".gitattributes"):
-        os.utime(path, (1e9, 1e9))
-    git("update-index", "--refresh")
 
 
 def _commit(git: Git, message: str, groups: Groups, notes: str) -> None:

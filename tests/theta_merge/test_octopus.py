@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Begun
 from tests.conftest import Git
 from tests.theta_merge.conftest import BASE
 from tests.theta_merge.conftest import MODEL
 from tests.theta_merge.conftest import OURS
 from tests.theta_merge.conftest import THEIRS
 from tests.theta_merge.conftest import Run
+from tests.theta_merge.conftest import fork
 from tests.theta_merge.conftest import load
 from tests.theta_merge.conftest import save
 from tests.theta_merge.conftest import theta
@@ -24,15 +26,20 @@ pytestmark = pytest.mark.usefixtures("merge_programs")
 
 
 @pytest.fixture
-def three(forked: Path, git: Git) -> Path:
+def three(repo: Path, begun: Begun, git: Git) -> Path:
     """As ``forked``, with a third branch, which changed groups a and d."""
+    begun("three", lambda: fork_thrice(git))
+    return repo
+
+
+def fork_thrice(git: Git) -> None:
+    fork(git)
     git("switch", "-qc", "third", "main~1")
     save(MODEL, {**BASE, "a": 8.0, "d": 8.0})
-    (forked / "third.txt").write_text("third\n")
+    Path("third.txt").write_text("third\n")
     git("add", ".")
     git("commit", "-qm", "third")
     git("switch", "-q", "main")
-    return forked
 
 
 def test_all_versions_go_to_the_strategy_at_once(three: Path, git: Git) -> None:
@@ -97,8 +104,14 @@ def test_ordinary_files_are_merged_as_git_s_own_octopus_merges_them(empty_repo: 
 
 
 @pytest.fixture
-def contended(three: Path, git: Git) -> Path:
+def contended(repo: Path, begun: Begun, git: Git) -> Path:
     """As ``three``, where main and third changed ordinary files against each other in every way."""
+    begun("contended", lambda: contend(git))
+    return repo
+
+
+def contend(git: Git) -> None:
+    fork_thrice(git)
     files = {"text": "one\ntwo\nthree\n", "deleted here": "1\n", "deleted there": "2\n"}
 
     def commit(branch: str, changed: dict[str, str], gone: str) -> None:
@@ -119,7 +132,6 @@ def contended(three: Path, git: Git) -> Path:
     commit("main", {"text": "one\nMAIN\nthree\n", "added": "main\n", "deleted there": "main\n"}, "deleted here")
     commit("third", {"text": "one\nTHIRD\nthree\n", "added": "third\n", "deleted here": "third\n"}, "deleted there")
     git("switch", "-q", "main")
-    return three
 
 
 def test_the_last_branch_leaves_its_conflicts_in_ordinary_files_as_with_git(

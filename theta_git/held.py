@@ -22,6 +22,7 @@ class NotWhole(Failure):
 
 def check_whole(repository: Repository) -> None:
     """Raise :class:`NotWhole` unless git has all that its history consists of: what it lacks may need anything."""
+    _ = repository.common_dir
     every = ("--objects", "--quiet", "--exclude-promisor-objects", "--all", "--reflog", "--indexed-objects")
     done = repository.finished("rev-list", *every)
     if done.returncode:

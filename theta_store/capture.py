@@ -43,10 +43,14 @@ from theta_store.store import Store
 
 _KIN = 8
 """groups of its kind that a new group is compared with, besides the earlier versions of its file"""
-_DEPTH = 2
-"""how deep groups may become where much of a file is new: to decode a longer chain would take too long"""
-_FEW = 1 / 8
-"""the share of a file that may be new for its groups to become deeper: to hash the file then takes longer than that"""
+_MUCH = 8 << 20
+"""bytes that are new from which on git add must save time: below, all that it tries takes a moment"""
+_MUCH_OF_FILE = 1 / 8
+"""and the share of a file: below, it takes longer to hash the file"""
+_DEPTH = 1
+"""how deep groups may become where much is new: to decode a longer chain would take too long"""
+_LARGE = 256 << 10
+"""bytes beyond which a group leans on another where much is new: to find out about smaller ones would take too long"""
 
 
 def captured(source: Source, found: Identified, store: Store, earlier: Manifest | None = None) -> Manifest:
@@ -90,12 +94,12 @@ class _Known:
     earlier: Manifest | None
     kin: dict[bytes, list[str]]
     """digests by the kind of new groups"""
-    most: int
-    """how deep new groups may become"""
+    much: bool
+    """whether so much is new that only what is soon found out is tried"""
 
     def leaning(self, group: Group, sketch: Sketch) -> tuple[Base, ...]:
-        """What a new group leans on; nothing if it is small, since finding out would take longer than storing it."""
-        if group.length <= bundle.SMALL:
+        """What a new group leans on."""
+        if group.length <= (_LARGE if self.much else bundle.SMALL):
             return ()
         found = versions(group, self.earlier, self.recipes) if self.earlier else []
         digests = dict.fromkeys([*(base.digest for base in found), *self.kin.get(kind(group), [])])
@@ -105,7 +109,7 @@ class _Known:
     def _most(self, group: Group) -> int:
         """How deep a group may become: where rows came or went, mostly all others are as they were."""
         before = self.earlier.groups.get(group.name) if self.earlier else None
-        return MAX_DEPTH if before and before.shape != group.shape else self.most
+        return _DEPTH if self.much and not (before and before.shape != group.shape) else MAX_DEPTH
 
 
 def _known(found: Identified, digests: Collection[str], store: Store, earlier: Manifest | None) -> _Known:
@@ -114,11 +118,11 @@ def _known(found: Identified, digests: Collection[str], store: Store, earlier: M
     if earlier:
         recipes = shallowest(recipes, restorable(earlier.recipes, store.objects))
     new = _new(found, recipes)
-    most = MAX_DEPTH if _bytes(new) <= _FEW * _bytes(found.layout.groups) else _DEPTH
+    much = _bytes(new) > max(_MUCH, _MUCH_OF_FILE * _bytes(found.layout.groups))
     kin = _kin(new, store)
     recipes = shallowest(recipes, store.recipes(digest for one in kin.values() for digest in one))
     rows = store.registry.sketches([*recipes.keys() | set(digests)])
-    return _Known(recipes, near | sketches.decoded(b"".join(rows.values())), earlier, kin, most)
+    return _Known(recipes, near | sketches.decoded(b"".join(rows.values())), earlier, kin, much)
 
 
 def _new(found: Identified, recipes: Mapping[str, Recipe]) -> list[Group]:

@@ -137,6 +137,17 @@ def test_without_what_one_side_needs_the_merge_is_missing(
     assert run("fsck", ["--repair"]) == 0
 
 
+def test_rows_removed_from_a_merged_group_cost_next_to_nothing(merged: Path, git: Git) -> None:
+    groups = load_file(FILE)
+    save_file({**groups, "one": groups["one"][:-10]}, FILE)
+    before = stored_bytes(merged)
+    git("commit", "--quiet", "-a", "-m", "fewer rows")
+    found = manifest(git)
+    assert found.recipes[found.groups["one"].digest].bases == (manifest(git, "HEAD~").groups["one"].digest,)
+    assert stored_bytes(merged) - before < 3000
+    assert run("fsck", []) == 0
+
+
 def test_a_version_on_top_of_a_merge_leans_on_it(merged: Path, git: Git) -> None:
     groups = load_file(FILE)
     groups["one"] += numpy.float32(1e-4)

@@ -72,7 +72,7 @@ def test_a_group_leans_on_the_nearest_of_its_name_and_shape_in_any_file(tmp_path
     assert nearest in (base.groups["weight"].digest, copy.groups["weight"].digest)
 
 
-def test_where_little_of_a_file_is_new_an_average_made_elsewhere_is_known_for_what_it_is(tmp_path: Path) -> None:
+def test_an_average_made_elsewhere_is_known_for_what_it_is(tmp_path: Path) -> None:
     store = Store.at(tmp_path)
     base = stored(store, weight=WEIGHT, rest=REST)
     ours, theirs = (stored(store, base, weight=one, rest=REST) for one in (TUNED, OTHER))
@@ -174,17 +174,15 @@ def test_fine_tunes_of_one_base_lean_on_it_and_not_on_each_other(tmp_path: Path)
         assert recipe(manifest, "weight").bases == (base.groups["weight"].digest,)
 
 
-def test_a_long_history_makes_no_long_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even where the version before is always the best base: all that git add restores costs time."""
-    monkeypatch.setattr("theta_store.bases._LEVEL", -10.0)
-    assert max(depths(tmp_path, REST[:0])) == 2
-
-
-def test_where_little_of_a_file_is_new_its_groups_become_deeper(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("much", "rest", "deepest"), [(0, 0, 1), (0, 2000, MAX_DEPTH), (1 << 30, 0, MAX_DEPTH)])
+def test_where_much_is_new_a_long_history_makes_no_long_chain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, much: int, rest: int, deepest: int
 ) -> None:
+    """Even where the version before is always the best base: to restore it would take git add too long."""
     monkeypatch.setattr("theta_store.bases._LEVEL", -10.0)
-    assert max(depths(tmp_path, REST)) == MAX_DEPTH
+    monkeypatch.setattr("theta_store.capture._MUCH", much)
+    monkeypatch.setattr("theta_store.capture._LARGE", 0)
+    assert max(depths(tmp_path, REST[:rest])) == deepest
 
 
 def depths(folder: Path, rest: Array) -> list[int]:
@@ -198,11 +196,17 @@ def depths(folder: Path, rest: Array) -> list[int]:
     return found
 
 
-def test_a_small_group_leans_on_nothing(tmp_path: Path) -> None:
-    """To find out what it is near to takes longer than to store it."""
+@pytest.mark.parametrize(
+    ("rows", "much", "encoding"), [(10, 1 << 30, "dense"), (200, 0, "dense"), (200, 1 << 30, "delta")]
+)
+def test_a_small_group_leans_on_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, much: int, encoding: str
+) -> None:
+    """To find out what it is near to takes longer than to store it, and matters where there are many."""
+    monkeypatch.setattr("theta_store.capture._MUCH", much)
     store = Store.at(tmp_path)
-    small = WEIGHT[:10]
-    assert recipe(stored(store, stored(store, weight=small), weight=TUNED[:10]), "weight").encoding == "dense"
+    first = stored(store, weight=WEIGHT[:rows])
+    assert recipe(stored(store, first, weight=TUNED[:rows]), "weight").encoding == encoding
 
 
 def test_a_manifest_needs_no_other_manifest(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from safetensors.numpy import save
 from theta_checkpoint.layout import BytesSource
 from theta_checkpoint.manifest import Manifest
 from theta_store.capture import captured
-from theta_store.chains import MAX_DEPTH
 from theta_store.chains import chain
 from theta_store.checkpoint import StoredCheckpoint
 from theta_store.identify import identified
@@ -43,7 +42,6 @@ def straight(files: list[bytes], store: Store) -> list[Manifest]:
     """As :func:`captures`, every version leaning on the one before."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("theta_store.bases._LEVEL", -10.0)
-        patch.setattr("theta_store.capture._DEPTH", MAX_DEPTH)
         return captures(files, store)
 
 
@@ -111,9 +109,8 @@ def test_what_is_not_here_is_left_alone(tmp_path: Path) -> None:
     assert repacked(manifests, store).groups == 0
 
 
-def test_what_follows_from_others_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_follows_from_others_stays_as_it_is(tmp_path: Path) -> None:
     """A blend is deeper than a difference, and all but free."""
-    monkeypatch.setattr("theta_store.capture._DEPTH", MAX_DEPTH)
     store = Store.at(tmp_path)
     ours, theirs = ((WEIGHT + 0.01 * RANDOM.standard_normal(WEIGHT.shape)).astype("f4") for _ in range(2))
     files = [saved(one) for one in (WEIGHT, ours, theirs, (ours + theirs) / 2)]

@@ -51,11 +51,7 @@ def shuffle_width(dtype: str) -> int:
 
 def decoded(data: bytes, bases: Sequence[bytes] = ()) -> bytes:
     """The raw bytes of one object, whatever the bases; raises :class:`CorruptObject` if they are damaged."""
-    length = raw_length(data)
-    try:
-        raw = c_blosc.decompressed(data, length) if length else b""
-    except ValueError as error:
-        raise CorruptObject(f"an object does not decode: {error}") from error
+    raw = _decompressed(data)
     return bytes(_joined(raw, data[3])) if _in_planes(data) else raw
 
 
@@ -68,7 +64,8 @@ def integers(data: bytes | memoryview) -> NDArray[Any]:
     if width not in (1, 2, 4, 8) or length % width:
         raise CorruptObject("an object holds no whole numbers")
     if _in_planes(data):
-        return numpy.frombuffer(bytearray(decoded(bytes(data))), f"<u{width}")
+        planes = numpy.frombuffer(_decompressed(bytes(data)), numpy.uint8)
+        return planes.reshape(width, -1).T.copy().view(f"<u{width}").reshape(-1)
     found = numpy.empty(length // width, f"<u{width}")
     if length:
         try:
@@ -76,6 +73,15 @@ def integers(data: bytes | memoryview) -> NDArray[Any]:
         except ValueError as error:
             raise CorruptObject(f"an object does not decode: {error}") from error
     return found
+
+
+def _decompressed(data: bytes) -> bytes:
+    """What lies in an object, planes as they are; raises :class:`CorruptObject`."""
+    length = raw_length(data)
+    try:
+        return c_blosc.decompressed(data, length) if length else b""
+    except ValueError as error:
+        raise CorruptObject(f"an object does not decode: {error}") from error
 
 
 def _in_planes(data: bytes | memoryview) -> bool:
